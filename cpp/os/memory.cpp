@@ -1,0 +1,132 @@
+// The system calls of os/memory.h.
+#include "os/memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/fault.h"
+#include "os/cgroup.h"
+
+// Known to the kernels we run on but not to the oldest headers we build with.
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+namespace bolide::os {
+
+Result<Fd> create_memfd(const char* name, uint64_t size) {
+  std::string full = std::string("bolide-") + name;
+  std::string what =
+      "cannot create shared memory " + full + " of " + std::to_string(size) + " bytes";
+  if (size > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) {
+    return Status(Code::kInvalid, what + ": the size is beyond what a file can have");
+  }
+  if (BOLIDE_FAULT_FAIL("memfd.create")) return system_error(what, EMFILE);
+  Fd fd(::memfd_create(full.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
+  if (!fd.valid() && errno == EINVAL) {  // before Linux 6.3
+    fd.reset(::memfd_create(full.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  }
+  if (!fd.valid()) return system_error(what, errno);
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return system_error(what, errno);
+  return fd;
+}
+
+Status seal_future_write(const Fd& memfd) {
+  if (BOLIDE_FAULT_FAIL("memfd.seal")) return system_error("cannot seal shared memory", EPERM);
+  constexpr int kSeals = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+  if (::fcntl(memfd.get(), F_ADD_SEALS, kSeals) != 0) {
+    return system_error("cannot seal shared memory", errno);
+  }
+  return Status();
+}
+
+Result<int> seals(const Fd& memfd) {
+  int bits = ::fcntl(memfd.get(), F_GET_SEALS);
+  if (bits < 0)
+    return system_error("cannot read the seals of descriptor " + std::to_string(memfd.get()),
+                        errno);
+  return bits;
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  if (this != &other) {
+    reset();
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+Result<Mapping> Mapping::map(const Fd& fd, uint64_t size, Access access) {
+  std::string what = "cannot map " + std::to_string(size) + " bytes of shared memory";
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return system_error(what, errno);
+  if (size == 0 || size > static_cast<uint64_t>(info.st_size)) {
+    return Status(Code::kInvalid,
+                  what + ": the file has " + std::to_string(info.st_size) + " bytes");
+  }
+  if (BOLIDE_FAULT_FAIL("memory.map")) return system_error(what, ENOMEM);
+  bool writable = access == Access::kReadWrite;
+  void* address =
+      ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) return system_error(what, errno);
+  Mapping mapping(static_cast<std::byte*>(address), size);
+  if (::madvise(address, size, MADV_DONTDUMP) != 0 ||
+      (writable && ::madvise(address, size, MADV_DONTFORK) != 0)) {
+    return system_error(what, errno);
+  }
+  return mapping;
+}
+
+Status Mapping::protect_read_only() {
+  if (::mprotect(data_, size_, PROT_READ) != 0) {
+    return system_error("cannot make shared memory read-only", errno);
+  }
+  return Status();
+}
+
+void Mapping::reset() noexcept {
+  if (data_ != nullptr) ::munmap(data_, size_);
+  data_ = nullptr;
+  size_ = 0;
+}
+
+uint64_t total_memory() {
+  uint64_t total = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                   static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  std::optional<CgroupMemory> group = cgroup_memory();
+  return group ? std::min(total, group->limit) : total;
+}
+
+uint64_t available_memory() {
+  uint64_t available = total_memory();
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  uint64_t kilobytes = 0;
+  std::string unit;
+  while (file >> key >> kilobytes && std::getline(file, unit)) {
+    if (key == "MemAvailable:") {
+      available = std::min(available, kilobytes * 1024);
+      break;
+    }
+  }
+  std::optional<CgroupMemory> group = cgroup_memory();
+  return group ? std::min(available, group->room) : available;
+}
+
+}  // namespace bolide::os

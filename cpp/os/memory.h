@@ -1,0 +1,71 @@
+// Shared memory without a name: memfds, their seals and their mappings; and how much memory is
+// left.
+//
+// A writer makes a memfd, maps it read-write, seals it with seal_future_write() and hands the
+// descriptor out. From then on nobody can map it writable, shrink it or grow it, so that readers
+// see immutable pages that can never raise SIGBUS.
+//
+// Thread safety: a Mapping belongs to one thread at a time; the bytes are the caller's affair.
+// Invariants: a mapping never exceeds the file at the time of the call; writable mappings do not
+// reach a forked child; no mapping reaches a core dump.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/api.h"
+#include "base/status.h"
+#include "os/fd.h"
+
+namespace bolide::os {
+
+// A close-on-exec, sealable, non-executable memfd of `size` zero bytes, none of them touched. It
+// shows as "memfd:bolide-<name>" in /proc.
+BOLIDE_API Result<Fd> create_memfd(const char* name, uint64_t size);
+
+// Forbids further writable mappings, shrinking and growing, for ever. Existing mappings keep
+// working, so the writer maps first.
+BOLIDE_API Status seal_future_write(const Fd& memfd);
+
+// The F_SEAL_* bits in force.
+BOLIDE_API Result<int> seals(const Fd& memfd);
+
+enum class Access : uint8_t { kRead, kReadWrite };
+
+class BOLIDE_API Mapping {
+ public:
+  Mapping() noexcept = default;
+  ~Mapping() { reset(); }
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  // Maps the first `size` bytes shared. kInvalid when the file is shorter than that.
+  static Result<Mapping> map(const Fd& fd, uint64_t size, Access access);
+
+  std::byte* data() const noexcept { return data_; }
+  uint64_t size() const noexcept { return size_; }
+  bool valid() const noexcept { return data_ != nullptr; }
+
+  // From here on a write through this mapping is SIGSEGV. A guard against accidents: this process
+  // could ask for the right again, no other one can.
+  Status protect_read_only();
+
+  // Unmaps. Views into the memory are dangling from here on.
+  void reset() noexcept;
+
+ private:
+  Mapping(std::byte* data, uint64_t size) noexcept : data_(data), size_(size) {}
+  std::byte* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+// RAM of the machine, or the limit of the control group if that is less.
+BOLIDE_API uint64_t total_memory();
+
+// What can be had without swapping (MemAvailable), or the room left in the control group if that
+// is less.
+BOLIDE_API uint64_t available_memory();
+
+}  // namespace bolide::os

@@ -1,0 +1,109 @@
+// FlatMap against std::unordered_map: random changes over dense, clustered and colliding keys.
+#include "base/flat_map.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+using bolide::FlatMap;
+
+namespace {
+
+using Model = std::unordered_map<uint64_t, int>;
+
+bool same(FlatMap<int>& map, const Model& model) {
+  if (map.size() != model.size() || map.empty() != model.empty()) return false;
+  for (const auto& [key, value] : model) {
+    int* found = map.find(key);
+    if (found == nullptr || *found != value) return false;
+  }
+  size_t right = 0;
+  map.for_each([&](uint64_t key, int& value) {
+    auto entry = model.find(key);
+    right += entry != model.end() && entry->second == value;
+  });
+  return right == model.size();
+}
+
+}  // namespace
+
+TEST_CASE("an empty map finds and erases nothing") {
+  FlatMap<int> map;
+  CHECK(map.empty());
+  CHECK(map.find(1) == nullptr);
+  CHECK_FALSE(map.erase(1));
+  map.clear();
+  CHECK(map.size() == 0);
+}
+
+TEST_CASE("a value can be changed in its place") {
+  FlatMap<int> map;
+  map.insert(7, 1);
+  *map.find(7) = 2;
+  CHECK(*map.find(7) == 2);
+  CHECK(map.find(8) == nullptr);
+  CHECK_FALSE(map.erase(8));
+  CHECK(map.erase(7));
+  CHECK(map.find(7) == nullptr);
+}
+
+TEST_CASE("keys that share a home slot are all found while some of them go") {
+  FlatMap<int> map;
+  Model model;
+  // 64 slots at first: these have the same home, at the end of the table, so runs wrap around.
+  for (uint64_t i = 0; i < 20; ++i) {
+    uint64_t key = 62 + 64 * i;
+    map.insert(key, static_cast<int>(i));
+    model[key] = static_cast<int>(i);
+  }
+  for (uint64_t i = 0; i < 20; i += 2) {
+    CHECK(map.erase(62 + 64 * i));
+    model.erase(62 + 64 * i);
+    CHECK(same(map, model));
+  }
+}
+
+TEST_CASE("random changes agree with a model for many seeds") {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    FlatMap<int> map;
+    Model model;
+    bool agreed = true;
+    for (int step = 0; step < 2000; ++step) {
+      // Two clients' counters in a small range: collisions, runs and repeated keys.
+      uint64_t key = ((random() % 2 + 1) << 40) + random() % 300 * (seed % 3 + 1);
+      if (random() % 5 < 3) {
+        if (model.contains(key)) continue;
+        map.insert(key, step);
+        model[key] = step;
+      } else {
+        agreed = agreed && map.erase(key) == (model.erase(key) == 1);
+      }
+    }
+    CHECK(agreed);
+    CHECK(same(map, model));
+  }
+}
+
+TEST_CASE("a large map grows and shrinks again without losing an entry") {
+  FlatMap<int> map;
+  Model model;
+  for (int i = 1; i <= 20'000; ++i) {
+    map.insert(static_cast<uint64_t>(i), i);
+    model[static_cast<uint64_t>(i)] = i;
+  }
+  CHECK(same(map, model));
+  for (int i = 1; i <= 19'900; ++i) {
+    map.erase(static_cast<uint64_t>(i));
+    model.erase(static_cast<uint64_t>(i));
+  }
+  CHECK(same(map, model));
+  map.clear();
+  CHECK(same(map, {}));
+  map.insert(5, 5);
+  CHECK(*map.find(5) == 5);
+}
