@@ -1,0 +1,170 @@
+// records: what travels through the rings, byte by byte. docs/protocol.md tells when.
+//
+// Everything is fixed width, 8-byte aligned, little-endian as the machine is; variable parts
+// follow the fixed struct in the order given. A reader checks counts against the record's size
+// (records_reader.h) before it uses them.
+#pragma once
+
+#include <cstdint>
+
+#include "base/ids.h"
+#include "base/location.h"
+
+namespace bolide::ipc {
+
+enum class RecordType : uint16_t {
+  // node -> client
+  kTask = 1,        // TaskHeader, ids of top-level references, contained ids, arguments, name, values
+  kValue = 2,       // ValueHeader, bytes or Location, contained ids
+  kReady = 3,       // ObjectList: these have a value (asked by kWait)
+  kForget = 4,      // ObjectList: drop these functions
+  kChunk = 5,       // ChunkNotice; the descriptor comes through the socket
+  kChunkRefused = 6,  // ChunkRefusal and a sentence
+  kChunkClosed = 7,   // ChunkNotice
+  kFreeSpan = 8,      // Location: its writer may use it again (both directions)
+  kShutdown = 9,
+  // client -> node
+  kHello = 32,       // HelloRecord
+  kResult = 33,      // ResultHeader, then `returns` values, each as in kValue
+  kSubmit = 34,      // as kTask
+  kPut = 35,         // as kValue
+  kAcquire = 36,     // ObjectList
+  kRelease = 37,     // ObjectList
+  kGet = 38,         // ObjectList: send me kValue when ready
+  kWait = 39,        // ObjectList: send me kReady when ready
+  kBlocked = 40,     // BlockedRecord
+  kUnblocked = 41,   // BlockedRecord
+  kHandBack = 42,    // SequenceRecord: this task was not run
+  kChunkWanted = 43,  // ChunkRequest
+  kChunkReturned = 44,  // ChunkNotice
+  kDefineClass = 45,    // ClassHeader and resource entries
+  kLog = 46,            // LogHeader and text
+  // both
+  kJumbo = 64,  // JumboRecord: a record too large for the ring lies in the store
+};
+
+// kTask and kSubmit.
+struct TaskHeader {
+  uint64_t task;        // id of the first return
+  uint64_t function;    // object id of the exported function
+  uint64_t sequence;    // kTask: position in this worker's stream of tasks, from 1
+  uint64_t scheduling_class;  // hash of resources and environment; 0: one CPU
+  uint32_t dependencies;  // number of top-level references among the arguments
+  uint32_t contained;     // number of references nested in the arguments
+  uint32_t argument_bytes;
+  uint32_t name_bytes;
+  uint32_t returns;
+  int32_t max_retries;  // -1: without end
+  uint32_t attempt;     // from 0
+  uint32_t flags;       // TaskFlags
+};
+static_assert(sizeof(TaskHeader) == 64);
+
+enum TaskFlags : uint32_t {
+  kInline = 1,       // to be run by a blocked worker on top of the task that waits for it
+  kRetryExceptions = 2,
+  kStreaming = 4,    // bits 2.. are reserved for later issues: actor calls, cancellation, tracing
+  kActorCall = 8,
+  kActorCreation = 16,
+  kTraced = 32,
+};
+
+// How a value is stored.
+enum class ValueKind : uint8_t {
+  kInline = 0,  // the bytes follow
+  kStored = 1,  // a Location follows
+};
+
+enum ValueFlags : uint8_t {
+  kError = 1,        // the value is an exception
+  kSystemError = 2,  // the value is a SystemError text made by the core, see system_errors.h
+  kFunction = 4,     // the value is an exported function
+};
+
+// kValue, kPut and each return of kResult.
+struct ValueHeader {
+  uint64_t object;
+  uint64_t size;       // of the value
+  uint32_t contained;  // ids that follow the bytes or the Location
+  ValueKind kind;
+  uint8_t flags;
+  uint16_t reserved;
+};
+static_assert(sizeof(ValueHeader) == 24);
+
+// kResult.
+struct ResultHeader {
+  uint64_t sequence;
+  uint64_t duration;  // ns, from taking the record to having the result
+  uint32_t returns;
+  uint32_t flags;  // ResultFlags
+};
+static_assert(sizeof(ResultHeader) == 24);
+
+enum ResultFlags : uint32_t {
+  kRetryable = 1,  // failed with an exception for which a retry was asked
+};
+
+struct ObjectList {
+  uint64_t count;  // ids follow
+};
+
+struct SequenceRecord {
+  uint64_t sequence;
+};
+
+struct ChunkNotice {
+  uint64_t size;
+  uint32_t chunk;
+  uint32_t writable;  // kChunk: granted to this client
+};
+static_assert(sizeof(ChunkNotice) == 16);
+
+struct ChunkRequest {
+  uint64_t chunk_size;
+  uint64_t wanted;   // size of the object that has no room
+  uint32_t control;  // for a record that is too large for the ring
+  uint32_t reserved;
+};
+
+struct ChunkRefusal {
+  uint64_t size;
+  uint32_t text_bytes;  // the sentence follows
+  uint32_t reserved;
+};
+
+struct BlockedRecord {
+  uint32_t can_inline;  // the thread that runs the task waits without a limit in get()
+  uint32_t awaited;     // ids follow
+};
+
+struct HelloRecord {
+  int64_t pid;
+};
+
+struct ClassHeader {
+  uint64_t scheduling_class;
+  uint32_t entries;  // ResourceEntry follow
+  uint32_t reserved;
+};
+
+struct ResourceEntry {
+  int64_t amount;  // in 1/10000
+  uint32_t name_bytes;
+  uint32_t reserved;  // name follows, padded to 8
+};
+
+struct LogHeader {
+  uint32_t stream;  // 1 stdout, 2 stderr
+  uint32_t bytes;   // text follows, without the newline
+};
+
+struct JumboRecord {
+  Location where;
+  uint64_t size;   // of the payload
+  uint16_t type;   // of the record
+  uint16_t flags;
+  uint32_t reserved;
+};
+
+}  // namespace bolide::ipc
