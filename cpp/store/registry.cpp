@@ -1,0 +1,208 @@
+#include "store/registry.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "base/fault.h"
+#include "store/sizes.h"
+
+namespace bolide::store {
+
+namespace {
+
+// F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_FUTURE_WRITE as numbers: old headers lack the third.
+constexpr int kNeededSeals = 0x0002 | 0x0004 | 0x0010;
+
+// amount writes bytes for people: "900 bytes", "1.5 MiB".
+std::string amount(uint64_t bytes) {
+  if (bytes < kKiB) return std::to_string(bytes) + " bytes";
+  double value = static_cast<double>(bytes) / 1024;
+  const char* units[] = {"KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
+  char text[48];
+  std::snprintf(text, sizeof text, "%.1f %s", value, units[unit]);
+  return text;
+}
+
+std::string name(const Location& where) {
+  return "object of " + std::to_string(where.size) + " bytes at offset " +
+         std::to_string(where.offset) + " of chunk " + std::to_string(where.chunk.value);
+}
+
+}  // namespace
+
+Registry::Registry(uint64_t budget, std::function<uint64_t()> available)
+    : budget_(budget), available_(std::move(available)) {}
+
+Result<Grant> Registry::grant(ClientId owner, uint64_t chunk_size, uint64_t wanted, bool control) {
+  if (wanted > kLargestObject) return refuse(wanted);
+  const uint64_t needed = page_round(span_size(wanted));
+  if (chunk_size < wanted || chunk_size > std::max(needed, kLargestSharedChunk)) {
+    return Status(Code::kInvalid, "client " + std::to_string(owner.value) +
+                                      " asked for a chunk of " + amount(chunk_size) +
+                                      " to hold an object of " + amount(wanted));
+  }
+  const uint64_t room = budget_ > charged_ ? budget_ - charged_ : 0;
+  if (needed > room && !control) return refuse(wanted);
+  const uint64_t available = available_();
+  if (available < kMemoryReserve || available - kMemoryReserve < needed) {
+    return Status(Code::kFull, "the machine has " + amount(available) +
+                                   " of memory left, too little for an object of " +
+                                   amount(wanted) + " and a reserve of " + amount(kMemoryReserve) +
+                                   "; end other programs or use fewer workers");
+  }
+  if (last_id_ == UINT32_MAX) {
+    return Status(Code::kFull, "all chunk numbers are used up; restart the runtime");
+  }
+
+  const uint64_t size = std::max(needed, std::min(page_round(chunk_size), room / kPage * kPage));
+  auto memfd = os::create_memfd("chunk", size);
+  if (!memfd.is_ok()) return memfd.status();
+  const ChunkId id{++last_id_};
+  chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed});
+  charged_ += needed;
+  return Grant{id, size};
+}
+
+const os::Fd* Registry::fd(ChunkId id) const {
+  const auto found = chunks_.find(id);
+  return found == chunks_.end() ? nullptr : &found->second.fd;
+}
+
+uint64_t Registry::size(ChunkId id) const {
+  const auto found = chunks_.find(id);
+  return found == chunks_.end() ? 0 : found->second.size;
+}
+
+Status Registry::seal_object(const Location& where, ClientId owner) {
+  const auto found = chunks_.find(where.chunk);
+  if (found == chunks_.end()) {
+    return Status(Code::kNotFound, name(where) + ": there is no such chunk");
+  }
+  Chunk& chunk = found->second;
+  if (chunk.owner != owner) {
+    return Status(Code::kInvalid, name(where) + ": the chunk belongs to client " +
+                                      std::to_string(chunk.owner.value) + ", not to client " +
+                                      std::to_string(owner.value));
+  }
+  const bool fits = in_range(where, chunk.size) && where.offset % kAlignment == 0 &&
+                    where.offset + span_size(where.size) <= chunk.size;
+  const uint64_t span = fits ? span_size(where.size) : 0;
+  if (!fits || span > chunk.size - chunk.live) {
+    return Status(Code::kInvalid, name(where) + ": the chunk has " + std::to_string(chunk.size) +
+                                      " bytes, " + std::to_string(chunk.live) +
+                                      " of them live, and objects begin at multiples of " +
+                                      std::to_string(kAlignment));
+  }
+  if (!chunk.has_seals) {
+    const auto seals = os::seals(chunk.fd);
+    if (!seals.is_ok()) return seals.status();
+    if ((*seals & kNeededSeals) != kNeededSeals) {
+      return Status(Code::kInvalid, name(where) + ": the client has not sealed its chunk");
+    }
+    chunk.has_seals = true;
+  }
+  chunk.live += span;
+  const uint64_t high_water = page_round(where.offset + span);
+  if (high_water > chunk.charge) {
+    charged_ += high_water - chunk.charge;
+    chunk.charge = high_water;
+  }
+  return Status();
+}
+
+std::optional<Freed> Registry::free_object(const Location& where) {
+  const auto found = chunks_.find(where.chunk);
+  if (found == chunks_.end() || !in_range(where, found->second.size)) return std::nullopt;
+  Chunk& chunk = found->second;
+  const uint64_t span = span_size(where.size);
+  if (span > chunk.live) return std::nullopt;
+  chunk.live -= span;
+  const Freed freed{chunk.owner, chunk.orphaned, chunk.live == 0};
+  if (freed.orphaned && freed.empty) erase(found);
+  return freed;
+}
+
+std::vector<ChunkId> Registry::orphan(ClientId owner) {
+  // All chunks are looked at: there are some thousands at most, and deaths are rare.
+  std::vector<ChunkId> closed;
+  for (auto& [id, chunk] : chunks_) {
+    if (chunk.owner != owner) continue;
+    chunk.orphaned = true;
+    if (chunk.live == 0) closed.push_back(id);
+  }
+  for (ChunkId id : closed) erase(chunks_.find(id));
+  std::sort(closed.begin(), closed.end());
+  return closed;
+}
+
+bool Registry::close(ChunkId id) {
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end() || found->second.live != 0) return false;
+  erase(found);
+  return true;
+}
+
+bool Registry::give_back(ChunkId id, ClientId owner) {
+  const auto found = chunks_.find(id);
+  return found != chunks_.end() && found->second.owner == owner && close(id);
+}
+
+RegistryStats Registry::stats() const {
+  RegistryStats stats{budget_, 0, charged_, 0, chunks_.size(), 0};
+  for (const auto& [id, chunk] : chunks_) {
+    stats.granted += chunk.size;
+    stats.live += chunk.live;
+    stats.largest = std::max(stats.largest, chunk.size);
+  }
+  return stats;
+}
+
+std::optional<ChunkInfo> Registry::info(ChunkId id) const {
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end()) return std::nullopt;
+  const Chunk& chunk = found->second;
+  return ChunkInfo{id, chunk.owner, chunk.size, chunk.charge, chunk.live, chunk.orphaned};
+}
+
+std::vector<ChunkInfo> Registry::chunks() const {
+  std::vector<ChunkInfo> all;
+  for (const auto& [id, chunk] : chunks_) all.push_back(*info(id));
+  std::sort(all.begin(), all.end(),
+            [](const ChunkInfo& a, const ChunkInfo& b) { return a.id < b.id; });
+  return all;
+}
+
+bool Registry::is_valid() const {
+  uint64_t charged = 0;
+  for (const auto& [id, chunk] : chunks_) {
+    if (id.value == 0 || id.value > last_id_ || !chunk.fd.valid()) return false;
+    if (chunk.live > chunk.size || chunk.charge > chunk.size) return false;
+    if (chunk.orphaned && chunk.live == 0) return false;
+    charged += chunk.charge;
+  }
+  return charged == charged_;
+}
+
+// refuse says why the budget has no room for an object of `wanted` bytes.
+Status Registry::refuse(uint64_t wanted) const {
+  if (wanted > budget_) {
+    return Status(Code::kFull, "an object of " + amount(wanted) +
+                                   " is larger than the whole object store of " + amount(budget_) +
+                                   "; start with a larger object_store_memory");
+  }
+  return Status(Code::kFull, "the object store has no room for an object of " + amount(wanted) +
+                                 ": " + amount(charged_) + " of its " + amount(budget_) +
+                                 " are in use; drop references that are no longer needed, or start "
+                                 "with a larger object_store_memory");
+}
+
+void Registry::erase(Chunks::iterator chunk) {
+  charged_ -= chunk->second.charge;
+  chunks_.erase(chunk);
+}
+
+}  // namespace bolide::store
