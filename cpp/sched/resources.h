@@ -1,0 +1,81 @@
+// resources: named quantities (CPU, GPU, memory, custom) in units of 1/10000, what a task needs
+// of them, and the ledger of what is free.
+//
+// Names are interned to small indexes once, so the ledger is an array and the usual need, one
+// CPU, is one comparison. Not thread safe: the node's lock guards it.
+//
+// Invariant: free = total - sum of what is held. The CPU may go below zero for a moment: a
+// worker that was blocked and runs again takes its CPU back without waiting.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/api.h"
+
+namespace bolide::sched {
+
+using Amount = int64_t;
+inline constexpr Amount kUnit = 10000;
+inline constexpr uint32_t kCpu = 0;  // index of "CPU"
+
+struct Quantity {
+  uint32_t resource;
+  Amount amount;
+};
+
+// Needs, ordered by resource index, no zeroes.
+using Need = std::vector<Quantity>;
+
+class BOLIDE_API Ledger {
+ public:
+  Ledger() { intern("CPU"); }
+
+  // intern gives the index of a name, making one with nothing of it if it is new.
+  uint32_t intern(std::string_view name);
+  const std::string& name(uint32_t resource) const { return names_[resource]; }
+  size_t kinds() const { return names_.size(); }
+
+  void set_total(uint32_t resource, Amount amount);
+  Amount total(uint32_t resource) const { return total_[resource]; }
+  Amount free(uint32_t resource) const { return free_[resource]; }
+
+  bool fits(const Need& need) const {
+    for (const Quantity& q : need) {
+      if (free_[q.resource] < q.amount) return false;
+    }
+    return true;
+  }
+  // feasible: would fit on an idle node.
+  bool feasible(const Need& need) const {
+    for (const Quantity& q : need) {
+      if (total_[q.resource] < q.amount) return false;
+    }
+    return true;
+  }
+  void take(const Need& need) {
+    for (const Quantity& q : need) free_[q.resource] -= q.amount;
+  }
+  void give(const Need& need) {
+    for (const Quantity& q : need) free_[q.resource] += q.amount;
+  }
+  void take_cpu(Amount amount) { free_[kCpu] -= amount; }
+  void give_cpu(Amount amount) { free_[kCpu] += amount; }
+
+  // balanced: nothing is held (an idle node's ledger).
+  bool balanced() const { return free_ == total_; }
+
+  // "2 CPU, 1 GPU" for error sentences.
+  std::string describe(const Need& need) const;
+  // What of `need` the node does not have at all: "3 GPU (this node has 1)".
+  std::string missing(const Need& need) const;
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<Amount> total_;
+  std::vector<Amount> free_;
+};
+
+}  // namespace bolide::sched

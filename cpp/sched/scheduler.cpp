@@ -1,0 +1,429 @@
+#include "sched/scheduler.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace bolide::sched {
+namespace {
+
+void drop(std::vector<Worker*>& list, Worker* worker) {
+  // The hottest worker is last, and it is the one that is usually dropped.
+  for (size_t i = list.size(); i-- > 0;) {
+    if (list[i] == worker) {
+      list.erase(list.begin() + static_cast<std::ptrdiff_t>(i));
+      return;
+    }
+  }
+  BOLIDE_CHECK(false, "a worker is missing from the list of its state");
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const Policy& policy, Actions& actions)
+    : policy_(policy), actions_(actions), default_(define(kDefaultClass, {{kCpu, kUnit}})) {}
+
+SchedulingClass* Scheduler::cls(uint64_t key) {
+  auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : it->second;
+}
+
+SchedulingClass* Scheduler::define(uint64_t key, Need need) {
+  auto fresh = std::make_unique<SchedulingClass>();
+  fresh->key = key;
+  for (const Quantity& q : need) {
+    if (q.resource == kCpu) fresh->cpu = q.amount;
+  }
+  fresh->need = std::move(need);
+  classes_.push_back(std::move(fresh));
+  by_key_[key] = classes_.back().get();
+  return classes_.back().get();
+}
+
+// ---- tasks
+
+void Scheduler::submit(Task* task, Nanos now) {
+  SchedulingClass& cls = *task->cls;
+  const bool others_first = reserved_ != nullptr && reserved_ != &cls;
+  if (cls.ready.empty() && !others_first && place(task, now)) return;
+  queue(task, false);
+  if (cls.feasible && idle_.empty() && ledger_.fits(cls.need) && worth_another(cls) &&
+      may_start(cls, now)) {
+    actions_.start_worker();
+  }
+}
+
+void Scheduler::resubmit(Task* task) { queue(task, true); }
+
+void Scheduler::forget(Task* task) { unqueue(task); }
+
+std::vector<Task*> Scheduler::take_all_ready() {
+  std::vector<Task*> tasks;
+  while (!active_.empty()) {
+    tasks.push_back(active_.back()->ready.front());
+    unqueue(tasks.back());
+  }
+  return tasks;
+}
+
+void Scheduler::queue(Task* task, bool front) {
+  SchedulingClass& cls = *task->cls;
+  task->state = TaskState::kReady;
+  task->worker = nullptr;
+  cls.feasible = ledger_.feasible(cls.need);
+  if (cls.feasible) {
+    if (cls.ready.empty()) active_.push_back(&cls);
+    ++ready_;
+  } else if (!cls.warned) {
+    cls.warned = true;
+    actions_.warn_infeasible(cls);
+  }
+  front ? cls.ready.push_front(task) : cls.ready.push_back(task);
+}
+
+void Scheduler::unqueue(Task* task) {
+  SchedulingClass& cls = *task->cls;
+  cls.ready.remove(task);
+  if (!cls.feasible) return;
+  --ready_;
+  if (cls.ready.empty()) {
+    active_.erase(std::find(active_.begin(), active_.end(), &cls));
+    if (reserved_ == &cls) reserved_ = nullptr;
+    cls.starving_since = -1;
+  }
+}
+
+void Scheduler::assign(Worker& worker, Task* task, bool inlined) {
+  if (task->state == TaskState::kReady) unqueue(task);
+  task->state = TaskState::kAssigned;
+  task->worker = &worker;
+  if (++worker.outstanding > 1) ++behind_;
+  if (inlined) {
+    const bool was_waiting = worker.waiting();
+    ++worker.inlined;
+    settle_cpu(worker, was_waiting);
+  }
+  task->cls->starving_since = -1;
+  actions_.assign(worker, *task, inlined);
+}
+
+void Scheduler::leave_ring(Worker& worker) {
+  if (worker.outstanding-- > 1) --behind_;
+}
+
+void Scheduler::completed(Worker& worker, Task* task, bool inlined, Nanos duration, Nanos now) {
+  leave_ring(worker);
+  worker.hold = false;
+  ++worker.completed;
+  worker.mean_ns = worker.mean_ns == 0 ? std::max<Nanos>(1, duration)
+                                       : worker.mean_ns + (duration - worker.mean_ns) / 8;
+  task->cls->mean_ns = worker.mean_ns;
+  if (worker.depth == 0 || worker.completed < 16 || worker.completed % 8 == 0) set_depth(worker);
+  if (inlined) {
+    end_inlined(worker);
+    worker.can_inline = worker.waiting();
+  }
+  if (worker.outstanding == 0 && worker.blocked == 0) end_lease(worker, now);
+}
+
+// settle_cpu lends or takes back the CPU after the worker's depths have changed.
+void Scheduler::settle_cpu(Worker& worker, bool was_waiting) {
+  if (worker.waiting() == was_waiting) return;
+  if (was_waiting) {
+    --waiting_;
+    ledger_.take_cpu(worker.cls->cpu);
+  } else {
+    ++waiting_;
+    ledger_.give_cpu(worker.cls->cpu);
+  }
+}
+
+void Scheduler::end_inlined(Worker& worker) {
+  const bool was_waiting = worker.waiting();
+  --worker.inlined;
+  settle_cpu(worker, was_waiting);
+}
+
+void Scheduler::set_depth(Worker& worker) {
+  const auto mean = static_cast<uint64_t>(std::max<int64_t>(1, worker.mean_ns));
+  const uint64_t depth = static_cast<uint64_t>(policy_.pipeline) / mean;
+  worker.depth = static_cast<uint32_t>(std::clamp<uint64_t>(depth, 1, policy_.max_depth));
+}
+
+void Scheduler::handed_back(Worker& worker, Task* task, bool inlined) {
+  if (inlined) {
+    end_inlined(worker);
+    worker.can_inline = false;  // a thread reads its ring that cannot run tasks
+  }
+  taken_back(worker, task);
+  if (worker.blocked == 0) worker.hold = worker.outstanding > 0;
+}
+
+void Scheduler::taken_back(Worker& worker, Task* task) {
+  leave_ring(worker);
+  queue(task, true);
+  if (worker.outstanding == 0 && worker.blocked == 0 && worker.state == WorkerState::kLeased) {
+    end_lease(worker, worker.looked_at);
+  }
+}
+
+// ---- workers
+
+void Scheduler::worker_ready(Worker& worker, Nanos now) {
+  --starting_;
+  ++alive_;
+  worker.state = WorkerState::kIdle;
+  worker.idle_since = now;
+  idle_.push_back(&worker);
+}
+
+void Scheduler::abandon(Worker& worker, Task* task) {
+  task->worker = nullptr;
+  leave_ring(worker);
+}
+
+void Scheduler::worker_gone(Worker& worker) {
+  switch (worker.state) {
+    case WorkerState::kStarting:
+      --starting_;
+      break;
+    case WorkerState::kIdle:
+      drop(idle_, &worker);
+      --alive_;
+      break;
+    case WorkerState::kLeased:
+      if (worker.waiting()) {
+        --waiting_;
+        ledger_.take_cpu(worker.cls->cpu);
+      }
+      ledger_.give(worker.cls->need);
+      drop(worker.cls->leased, &worker);
+      drop(leased_, &worker);
+      --alive_;
+      break;
+    case WorkerState::kGone:
+      break;
+  }
+  worker.state = WorkerState::kGone;
+  worker.cls = nullptr;
+  worker.blocked = worker.inlined = 0;
+}
+
+void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
+  drop(idle_, &worker);
+  ledger_.take(cls.need);
+  worker.state = WorkerState::kLeased;
+  worker.cls = &cls;
+  worker.completed_at_look = worker.completed;
+  worker.looked_at = now;
+  if (worker.depth == 0) worker.depth = 1;
+  cls.leased.push_back(&worker);
+  leased_.push_back(&worker);
+}
+
+void Scheduler::end_lease(Worker& worker, Nanos now) {
+  ledger_.give(worker.cls->need);
+  drop(worker.cls->leased, &worker);
+  drop(leased_, &worker);
+  worker.cls = nullptr;
+  worker.state = WorkerState::kIdle;
+  worker.hold = false;
+  worker.idle_since = now;
+  idle_.push_back(&worker);
+}
+
+void Scheduler::blocked(Worker& worker, bool can_inline) {
+  if (worker.state != WorkerState::kLeased) return;
+  const bool was_waiting = worker.waiting();
+  ++worker.blocked;
+  worker.can_inline = can_inline;
+  settle_cpu(worker, was_waiting);
+}
+
+void Scheduler::unblocked(Worker& worker) {
+  if (worker.state != WorkerState::kLeased || worker.blocked == 0) return;
+  const bool was_waiting = worker.waiting();
+  --worker.blocked;
+  worker.can_inline = worker.waiting();
+  worker.hold = false;
+  settle_cpu(worker, was_waiting);
+}
+
+// ---- placing
+
+bool Scheduler::place(Task* task, Nanos now) {
+  SchedulingClass& cls = *task->cls;
+  for (size_t i = cls.leased.size(); i-- > 0;) {
+    Worker& worker = *cls.leased[i];
+    if (worker.outstanding < worker.depth && worker.blocked == 0 && !worker.hold) {
+      assign(worker, task, false);
+      return true;
+    }
+  }
+  if (!ledger_.fits(cls.need)) {
+    // All CPUs are busy. One task may wait in the ring of a worker whose tasks are short
+    // enough, so that it need not ask for the next one.
+    for (size_t i = cls.leased.size(); i-- > 0;) {
+      Worker& worker = *cls.leased[i];
+      if (worker.outstanding < 2 && worker.depth > 0 && worker.blocked == 0 && !worker.hold &&
+          worker.mean_ns > 0 && worker.mean_ns < 100 * policy_.pipeline) {
+        assign(worker, task, false);
+        return true;
+      }
+    }
+    if (cls.leased.empty() && cls.starving_since < 0) cls.starving_since = now;
+    return false;
+  }
+  if (!worth_another(cls)) return false;
+  if (!idle_.empty()) {
+    Worker& worker = *idle_.back();
+    lease(worker, cls, now);
+    assign(worker, task, false);
+    return true;
+  }
+  if (waiting_ > policy_.max_blocked && inline_one(cls)) {
+    return task->state == TaskState::kAssigned;
+  }
+  if (may_start(cls, now)) actions_.start_worker();
+  return false;
+}
+
+bool Scheduler::worth_another(const SchedulingClass& cls) const {
+  if (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) return true;
+  const bool served = std::any_of(cls.leased.begin(), cls.leased.end(),
+                                  [](const Worker* w) { return !w->waiting(); });
+  if (!served) return true;
+  // Waking another worker costs tens of microseconds and, when every core has a party that
+  // runs, slows the others: the backlog must be worth it.
+  const Nanos backlog = static_cast<Nanos>(cls.ready.size() + 1) * cls.mean_ns;
+  const size_t busy = leased_.size() - waiting_ + (someone_waits_ ? 0 : 1);
+  const bool free_core = busy < static_cast<size_t>(policy_.cores);
+  return backlog > (free_core ? 2 : 50) * policy_.pipeline;
+}
+
+bool Scheduler::may_start(const SchedulingClass& cls, Nanos now) {
+  if (starting_ >= ready_ + 1) return false;
+  if (cls.cpu > 0) {
+    if (ledger_.free(kCpu) < static_cast<Amount>(starting_ + 1) * cls.cpu) return false;
+  } else if (alive_ + starting_ - waiting_ >= policy_.max_zero_cpu) {
+    return false;
+  }
+  if (waiting_ <= policy_.max_blocked) return true;
+  if (now < next_start_ || starting_ > 0) return false;
+  const size_t excess = std::min<size_t>(8, waiting_ / std::max(1u, policy_.max_blocked) - 1);
+  next_start_ = now + (policy_.start_pause << excess);
+  return true;
+}
+
+bool Scheduler::inline_one(SchedulingClass& cls) {
+  for (size_t i = cls.leased.size(); i-- > 0;) {
+    Worker& worker = *cls.leased[i];
+    if (!worker.waiting() || !worker.can_inline) continue;
+    Task* task = actions_.awaited_by(worker, cls);
+    if (task == nullptr) continue;
+    assign(worker, task, true);
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::drain(SchedulingClass& cls, Nanos now) {
+  while (!cls.ready.empty()) {
+    const size_t before = cls.ready.size();
+    if (!place(cls.ready.front(), now) && cls.ready.size() == before) return;
+  }
+}
+
+SchedulingClass* Scheduler::starving(Nanos now) const {
+  SchedulingClass* oldest = nullptr;
+  for (SchedulingClass* cls : active_) {
+    if (cls->starving_since < 0 || now - cls->starving_since < policy_.starving) continue;
+    if (oldest == nullptr || cls->starving_since < oldest->starving_since) oldest = cls;
+  }
+  return oldest;
+}
+
+void Scheduler::dispatch(Nanos now) {
+  if (ready_ != 0) {
+    reserved_ = starving(now);
+    if (reserved_ != nullptr) drain(*reserved_, now);
+    if (reserved_ != nullptr) reserved_ = starving(now);
+    if (reserved_ == nullptr) {
+      for (size_t i = active_.size(); i-- > 0;) {
+        if (i < active_.size()) drain(*active_[i], now);
+      }
+    }
+  }
+  if (behind_ != 0) relieve(now);
+  if (!idle_.empty()) retire_idle(now);
+}
+
+void Scheduler::relieve(Nanos now) {
+  for (size_t i = leased_.size(); i-- > 0;) {
+    Worker& worker = *leased_[i];
+    if (worker.outstanding < 2 || worker.blocked != 0) continue;
+    const bool progressed = worker.completed != worker.completed_at_look;
+    if (progressed) {
+      worker.completed_at_look = worker.completed;
+      worker.looked_at = now;
+    }
+    SchedulingClass& cls = *worker.cls;
+    if (!ledger_.fits(cls.need) || !cls.ready.empty()) continue;
+    const bool stuck = !progressed && now - worker.looked_at >= policy_.stuck;
+    const bool spare = !idle_.empty() && worker.mean_ns > policy_.tiny;
+    if (!stuck && !spare) continue;
+    if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
+    actions_.take_back(worker);
+    if (stuck && worker.state == WorkerState::kLeased) worker.depth = 0;
+    drain(cls, now);
+  }
+}
+
+void Scheduler::retire_idle(Nanos now) {
+  const Amount total = ledger_.total(kCpu);
+  const auto keep = static_cast<size_t>((total + kUnit - 1) / kUnit);
+  while (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1) &&
+         now - idle_.front()->idle_since >= policy_.retire_after) {
+    Worker& worker = *idle_.front();
+    worker_gone(worker);
+    actions_.retire(worker);
+  }
+}
+
+std::optional<Nanos> Scheduler::next_look(Nanos now) const {
+  const bool room = !idle_.empty() || ledger_.free(kCpu) > 0;
+  if (room && (behind_ != 0 || (ready_ != 0 && starting_ == 0))) return now + policy_.stuck;
+  const auto keep = static_cast<size_t>((ledger_.total(kCpu) + kUnit - 1) / kUnit);
+  if (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1)) {
+    return std::max(now, idle_.front()->idle_since + policy_.retire_after);
+  }
+  return std::nullopt;
+}
+
+bool Scheduler::audit(const std::vector<Worker*>& workers) const {
+  size_t behind = 0;
+  size_t waiting = 0;
+  std::vector<Amount> held(ledger_.kinds(), 0);
+  for (const Worker* worker : workers) {
+    if (worker->state != WorkerState::kLeased) {
+      if (worker->state == WorkerState::kIdle && worker->outstanding != 0) return false;
+      continue;
+    }
+    behind += worker->outstanding > 0 ? worker->outstanding - 1 : 0;
+    for (const Quantity& q : worker->cls->need) held[q.resource] += q.amount;
+    if (worker->waiting()) {
+      held[kCpu] -= worker->cls->cpu;
+      ++waiting;
+    }
+  }
+  size_t ready = 0;
+  for (const auto& cls : classes_) {
+    if (cls->feasible) ready += cls->ready.size();
+  }
+  for (uint32_t i = 0; i < ledger_.kinds(); ++i) {
+    if (ledger_.total(i) - ledger_.free(i) != held[i]) return false;
+  }
+  return behind == behind_ && waiting == waiting_ && ready == ready_;
+}
+
+}  // namespace bolide::sched

@@ -1,0 +1,167 @@
+// scheduler: which ready task goes to which worker, and when to start, relieve or retire one.
+//
+// A pure state machine over tasks, workers and time: it starts no process, reads no clock and
+// touches no shared memory, so the simulator runs it with seeds. What it decides is carried
+// out by Actions. Not thread safe: the node's lock guards it.
+//
+// Policy, in the order of importance (docs/design.md tells why):
+//   - Hot first: a tiny task goes to the worker used last while that one has less than about
+//     100 us of work queued; the next worker is woken only when the backlog pays for it.
+//   - Tasks that are not tiny, or of unknown length, spread over idle workers first.
+//   - What is queued behind a task that turns out long is taken back as soon as a CPU is free.
+//   - A blocked worker lends its CPU. Above `max_blocked` of them, one that waits for an
+//     unstarted task runs it itself before another process is started.
+//   - A class that found no room for 50 ms gets the next room, whoever else is ready.
+//
+// Invariants
+//   1. ledger.total - ledger.free = sum of the needs of leased workers, less the CPU of those
+//      that wait.
+//   2. A task is in exactly one place: waiting, in its class's ready queue, or assigned.
+//   3. ready() = sum of the queues; behind() = sum of max(0, outstanding - 1).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/api.h"
+#include "sched/resources.h"
+#include "sched/task.h"
+
+namespace bolide::sched {
+
+inline constexpr uint64_t kDefaultClass = 0;
+
+// What the scheduler asks its owner to do. Called with the owner's lock held.
+class Actions {
+ public:
+  virtual ~Actions() = default;
+  // Put the task into the worker's ring; `inlined`: to be run on top of a blocked task.
+  virtual void assign(Worker& worker, Task& task, bool inlined) = 0;
+  virtual void start_worker() = 0;
+  // Take back what the worker has not started; call Scheduler::taken_back for each, last first.
+  virtual void take_back(Worker& worker) = 0;
+  virtual void retire(Worker& worker) = 0;
+  // A ready task of that class whose result the blocked worker waits for, or nullptr.
+  virtual Task* awaited_by(Worker& worker, SchedulingClass& cls) = 0;
+  // The class's tasks fit on this node never; called once a class.
+  virtual void warn_infeasible(SchedulingClass& cls) = 0;
+};
+
+struct Policy {
+  int cores = 1;
+  uint32_t max_blocked = 4;               // workers that wait, above which tasks are inlined
+  Nanos pipeline = 100'000;               // work queued in a ring
+  uint32_t max_depth = 1024;              // tasks in a ring
+  Nanos tiny = 20'000;                    // tasks shorter than this go to the hot worker
+  Nanos stuck = 1'000'000;                // no progress for this long: relieve the worker
+  Nanos starving = 50'000'000;
+  Nanos retire_after = 1'000'000'000;     // idle beyond the number of CPUs
+  Nanos start_pause = 10'000'000;         // between starts above max_blocked, doubling
+  uint32_t max_zero_cpu = 32;             // workers for tasks that need no CPU
+};
+
+class BOLIDE_API Scheduler {
+ public:
+  Scheduler(const Policy& policy, Actions& actions);
+
+  Ledger& ledger() { return ledger_; }
+  const Policy& policy() const { return policy_; }
+
+  // cls finds a class by key; define makes it.
+  SchedulingClass* cls(uint64_t key);
+  SchedulingClass* define(uint64_t key, Need need);
+  SchedulingClass* default_class() { return default_; }
+
+  // --- tasks; `now` is a monotonic time
+  // submit: the task's dependencies are ready.
+  void submit(Task* task, Nanos now);
+  // resubmit: queued before all others (a retry, or never started); dispatch places it.
+  void resubmit(Task* task);
+  // forget: drop a ready task (cancelled).
+  void forget(Task* task);
+  // take_all_ready empties all queues of tasks that could run here.
+  std::vector<Task*> take_all_ready();
+  void completed(Worker& worker, Task* task, bool inlined, Nanos duration, Nanos now);
+  // handed_back: the worker gave the record back unrun.
+  void handed_back(Worker& worker, Task* task, bool inlined);
+  void taken_back(Worker& worker, Task* task);
+
+  // --- workers
+  void worker_starting() { ++starting_; }
+  void worker_start_failed() { --starting_; }
+  void worker_ready(Worker& worker, Nanos now);
+  // worker_gone: the owner has already resubmitted or failed its tasks (see abandon).
+  void worker_gone(Worker& worker);
+  // abandon: the worker is dead; this task of it is no longer assigned.
+  void abandon(Worker& worker, Task* task);
+  void blocked(Worker& worker, bool can_inline);
+  void unblocked(Worker& worker);
+
+  // --- time
+  // someone_waits: a thread of the driver is blocked in get or wait, so its core is free.
+  void someone_waits(bool waits) { someone_waits_ = waits; }
+  // dispatch places what can be placed now.
+  void dispatch(Nanos now);
+  // next_look: when dispatch should be called again although nothing happens.
+  std::optional<Nanos> next_look(Nanos now) const;
+
+  // for_each_queued visits every task in a queue, those included that can never run here.
+  template <class Visit>
+  void for_each_queued(Visit visit) {
+    for (const auto& cls : classes_) {
+      for (Task* task = cls->ready.front(); task != nullptr; task = task->next) visit(task);
+    }
+  }
+
+  size_t ready() const { return ready_; }
+  size_t behind() const { return behind_; }
+  size_t idle() const { return idle_.size(); }
+  size_t starting() const { return starting_; }
+  size_t alive() const { return alive_; }
+  size_t waiting_workers() const { return waiting_; }
+
+  // audit checks the invariants over `workers` (tests, simulator, BOLIDE_AUDIT builds).
+  bool audit(const std::vector<Worker*>& workers) const;
+
+ private:
+  bool place(Task* task, Nanos now);
+  void drain(SchedulingClass& cls, Nanos now);
+  void assign(Worker& worker, Task* task, bool inlined);
+  bool worth_another(const SchedulingClass& cls) const;
+  bool may_start(const SchedulingClass& cls, Nanos now);
+  bool inline_one(SchedulingClass& cls);
+  void lease(Worker& worker, SchedulingClass& cls, Nanos now);
+  void end_lease(Worker& worker, Nanos now);
+  void relieve(Nanos now);
+  void retire_idle(Nanos now);
+  SchedulingClass* starving(Nanos now) const;
+  void queue(Task* task, bool front);
+  void unqueue(Task* task);
+  void leave_ring(Worker& worker);
+  void end_inlined(Worker& worker);
+  void settle_cpu(Worker& worker, bool was_waiting);
+  void set_depth(Worker& worker);
+
+  const Policy policy_;
+  Actions& actions_;
+  Ledger ledger_;
+  std::vector<std::unique_ptr<SchedulingClass>> classes_;
+  std::unordered_map<uint64_t, SchedulingClass*> by_key_;
+  SchedulingClass* default_;
+  SchedulingClass* reserved_ = nullptr;   // the starving class that gets the next room
+  std::vector<SchedulingClass*> active_;  // classes with ready tasks
+  std::vector<Worker*> idle_;             // hottest last
+  std::vector<Worker*> leased_;
+  size_t ready_ = 0;
+  size_t behind_ = 0;
+  size_t starting_ = 0;
+  size_t alive_ = 0;
+  size_t waiting_ = 0;
+  Nanos next_start_ = 0;
+  bool someone_waits_ = false;
+};
+
+}  // namespace bolide::sched
