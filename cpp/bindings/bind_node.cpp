@@ -1,0 +1,101 @@
+#include "bindings/bindings.h"
+#include "node/node.h"
+#include "os/event.h"
+
+namespace bolide::bindings {
+namespace {
+
+using node::Node;
+using node::NodeOptions;
+
+// start takes everything by keyword: see bolide/_runtime.py for the meaning and the defaults.
+std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, double>> resources,
+                            uint64_t object_store_memory, int64_t spin_ns, uint64_t inline_limit,
+                            uint32_t max_blocked_per_core, double start_timeout,
+                            bool forward_output, std::vector<std::string> argv,
+                            std::vector<std::string> env, const std::string& settings) {
+  NodeOptions options;
+  options.num_cpus = num_cpus;
+  options.resources = std::move(resources);
+  options.object_store_memory = object_store_memory;
+  options.max_spin = spin_ns;
+  options.inline_limit = inline_limit;
+  options.max_blocked_per_core = max_blocked_per_core;
+  options.start_timeout = static_cast<Nanos>(start_timeout * 1e9);
+  options.forward_output = forward_output;
+  options.command = {std::move(argv), std::move(env)};
+  auto node = take_or_raise(Node::start(std::move(options)));
+  raise_status(node->set_settings(settings));
+  return node;
+}
+
+py::dict stats_dict(Node& node) {
+  const node::NodeStats stats = node.stats();
+  py::dict store;
+  store["budget"] = stats.store.budget;
+  store["granted"] = stats.store.granted;
+  store["touched"] = stats.store.touched;
+  store["live"] = stats.store.live;
+  store["chunks"] = stats.store.chunks;
+  py::dict out;
+  out["objects"] = stats.objects;
+  out["heap_bytes"] = stats.heap_bytes;
+  out["store"] = store;
+  out["tasks"] = stats.tasks;
+  out["ready"] = stats.ready;
+  out["workers"] = stats.workers;
+  out["idle_workers"] = stats.idle_workers;
+  out["waiting_workers"] = stats.waiting_workers;
+  out["started_workers"] = stats.started_workers;
+  out["retries"] = stats.retries;
+  out["submitted"] = stats.submitted;
+  out["completed"] = stats.completed;
+  return out;
+}
+
+// wait_service sleeps until there is output or a watched object is ready, or `seconds` are over.
+std::vector<uint64_t> wait_service(Node& node, double seconds) {
+  const auto queue = node.service();
+  pollfd item{queue->fd(), POLLIN, 0};
+  os::poll_fds(&item, 1, seconds < 0 ? -1 : static_cast<Nanos>(seconds * 1e9));
+  return queue->take();
+}
+
+}  // namespace
+
+void bind_node(py::module_& module) {
+  using py::call_guard;
+  using py::gil_scoped_release;
+  py::class_<Node>(module, "Node", "One scheduler, reference table and object store.")
+      .def_static("start", &start, py::kw_only(), py::arg("num_cpus"), py::arg("resources"),
+                  py::arg("object_store_memory"), py::arg("spin_ns"), py::arg("inline_limit"),
+                  py::arg("max_blocked_per_core"), py::arg("start_timeout"),
+                  py::arg("forward_output"), py::arg("argv"), py::arg("env"), py::arg("settings"))
+      .def("address", [](Node& node) { return reinterpret_cast<uintptr_t>(static_cast<node::Client*>(&node)); },
+           "Where the hot path finds the C++ client.")
+      .def("stop", &Node::stop, call_guard<gil_scoped_release>())
+      .def("after_fork", &Node::after_fork)
+      .def("set_settings",
+           [](Node& node, const std::string& blob) { raise_status(node.set_settings(blob)); })
+      .def("stats", &stats_dict)
+      .def("worker_pids", &Node::worker_pids)
+      .def("template_pid", &Node::template_pid)
+      .def("resources", &Node::resources)
+      .def("references", [](Node& node, uint64_t id) { return node.references(ObjectId{id}); },
+           "How many references an object has; 0 when it is unknown.")
+      .def("audit", &Node::audit, "Walks the tables and tells whether their invariants hold.")
+      .def("has_output", &Node::has_output)
+      .def("take_output",
+           [](Node& node) {
+             py::list lines;
+             for (const node::OutputLine& line : node.take_output()) {
+               lines.append(py::make_tuple(line.stream, line.pid, py::bytes(line.text)));
+             }
+             return lines;
+           })
+      .def("output_printed", &Node::output_printed)
+      .def("take_warnings", &Node::take_warnings)
+      .def("wait_service", &wait_service, call_guard<gil_scoped_release>());
+}
+
+}  // namespace bolide::bindings

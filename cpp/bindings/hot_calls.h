@@ -1,0 +1,142 @@
+// hot_calls: the core's interface in the plain types that Cython can name: pointers and lengths
+// for spans, a thread's last error for Result. Inline, so that the hot path pays nothing for it.
+//
+// Knows no Python. Included by the generated _hot.cpp only.
+#pragma once
+
+#include <unistd.h>
+
+#include <atomic>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "node/client.h"
+#include "node/node.h"
+#include "node/worker_client.h"
+#include "os/cpu.h"
+#include "store/parallel_copy.h"
+
+namespace bolide::hot {
+
+using node::Client;
+using node::ObjectEntry;
+
+struct LastError {
+  Code code = Code::kOk;
+  std::string message;
+};
+inline thread_local LastError t_last_error;
+inline thread_local void* t_encoder = nullptr;  // the encoder whose pickler runs in this thread
+
+inline Code last_code() { return t_last_error.code; }
+inline const std::string& last_message() { return t_last_error.message; }
+inline void** encoder_slot() { return &t_encoder; }
+
+inline bool note(const Status& status) {
+  t_last_error.code = status.code();
+  if (status.is_ok()) return true;
+  t_last_error.message = status.message();
+  return false;
+}
+
+template <class T>
+T* pointer_or_note(Result<T*> result) {
+  if (result.is_ok()) {
+    t_last_error.code = Code::kOk;
+    return result.value();
+  }
+  note(result.status());
+  return nullptr;
+}
+
+inline const std::byte* bytes(const uint8_t* p) { return reinterpret_cast<const std::byte*>(p); }
+
+// Adapts a SubmitRequest whose byte pointers Cython declares as uint8_t.
+inline ObjectEntry* submit(Client* client, const node::SubmitRequest& request) {
+  return pointer_or_note(client->submit(request));
+}
+
+inline ObjectEntry* put_inline(Client* client, const uint8_t* data, uint64_t size,
+                               const std::vector<uint64_t>& contained, uint8_t flags) {
+  return pointer_or_note(client->put_inline(data, size, contained, flags));
+}
+
+inline bool reserve(Client* client, uint64_t size, int64_t deadline, store::Slot* slot) {
+  auto result = client->reserve(size, deadline);
+  if (!result.is_ok()) return note(result.status());
+  *slot = result.value();
+  return true;
+}
+
+inline ObjectEntry* put_stored(Client* client, const store::Slot& slot,
+                               const std::vector<uint64_t>& contained, uint8_t flags) {
+  return pointer_or_note(client->put_stored(slot, contained, flags));
+}
+
+inline bool define_class(Client* client, uint64_t key,
+                         const std::vector<std::pair<std::string, int64_t>>& need) {
+  return note(client->define_class(key, need));
+}
+
+inline void ask(Client* client, ObjectEntry** entries, size_t n, bool value) {
+  client->ask({entries, n}, value);
+}
+
+// At interpreter exit a daemon thread that wakes up must not touch the interpreter any more:
+// once this is set, threads that wait stay in wait_turn for ever and end with the process.
+inline std::atomic<bool> g_parked{false};
+inline void park_waiting_threads() { g_parked.store(true, std::memory_order_release); }
+
+inline node::WaitResult wait_turn(Client* client, ObjectEntry** entries, size_t n, uint32_t needed,
+                                  int64_t until, node::WaitMode* mode) {
+  const node::WaitResult result = client->wait({entries, n}, needed, until, *mode);
+  while (g_parked.load(std::memory_order_acquire)) ::pause();  // partner: park_waiting_threads
+  return result;
+}
+
+inline void end_wait(Client* client, node::WaitMode* mode) { client->end_wait(*mode); }
+
+inline void add_inline(node::WorkerClient* client, const uint8_t* data, uint64_t size,
+                       const std::vector<uint64_t>& contained, uint8_t flags) {
+  client->add_inline(data, size, contained, flags);
+}
+
+inline void add_stored(node::WorkerClient* client, const store::Slot& slot,
+                       const std::vector<uint64_t>& contained, uint8_t flags) {
+  client->add_stored(slot, contained, flags);
+}
+
+inline void set_local(node::WorkerClient* client, ObjectEntry* entry, const Location& where) {
+  client->set_local(entry, where);
+}
+
+inline void write_output(node::WorkerClient* client, uint32_t stream, const char* text,
+                         size_t size) {
+  client->write_output(stream, {text, size});
+}
+
+inline void copy(uint8_t* to, const uint8_t* from, uint64_t size) {
+  store::parallel_copy(reinterpret_cast<std::byte*>(to), bytes(from), size, os::usable_cores());
+}
+
+inline bool watch(Client* client, ObjectEntry* entry,
+                  std::shared_ptr<node::CompletionQueue> queue, uint64_t token) {
+  return note(client->watch(entry, std::move(queue), token));
+}
+
+// The driver's client is the node itself.
+inline bool has_output(Client* client) { return static_cast<node::Node*>(client)->has_output(); }
+
+inline bool watch_service(Client* client, ObjectEntry* entry, uint64_t token) {
+  return watch(client, entry, static_cast<node::Node*>(client)->service(), token);
+}
+
+inline std::shared_ptr<node::CompletionQueue> make_queue() {
+  auto queue = node::CompletionQueue::create();
+  if (queue.is_ok()) return queue.take();
+  note(queue.status());
+  return nullptr;
+}
+
+}  // namespace bolide::hot

@@ -1,0 +1,132 @@
+// client: what a process that uses the node can ask of it. The embedded driver's client is the
+// node itself (node.h); a worker's client speaks through its rings (worker_client.h). The Cython
+// hot path is written once, against this interface.
+//
+// Thread safety: all methods from any thread, unless said otherwise.
+//
+// References: every ObjectEntry* that a method returns carries one reference for the caller, who
+// gives it back with release(). An entry with a reference stays where it is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/api.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "ipc/records.h"
+#include "node/pump.h"
+#include "os/event.h"
+#include "store/arena.h"
+#include "store/object_table.h"
+#include "store/views.h"
+
+namespace bolide::node {
+
+using store::ObjectEntry;
+
+// One call of a remote function, encoded.
+struct SubmitRequest {
+  uint64_t function = 0;  // object id of the exported function
+  uint64_t scheduling_class = 0;
+  const uint64_t* dependencies = nullptr;  // top-level references among the arguments
+  const uint64_t* contained = nullptr;     // references nested in arguments
+  const std::byte* arguments = nullptr;
+  const char* name = nullptr;  // for messages; none: the function's
+  uint32_t dependency_count = 0;
+  uint32_t contained_count = 0;
+  uint32_t argument_bytes = 0;
+  uint32_t name_bytes = 0;
+  uint32_t returns = 1;
+  int32_t max_retries = 3;
+  uint32_t flags = 0;
+};
+
+// Tokens of watched objects that have become ready, and an event that an event loop or a service
+// thread sleeps on.
+class BOLIDE_API CompletionQueue {
+ public:
+  static Result<std::shared_ptr<CompletionQueue>> create();
+  void push(uint64_t token);
+  std::vector<uint64_t> take();
+  int fd() const { return event_.fd(); }
+
+ private:
+  Mutex mutex_;
+  std::vector<uint64_t> done_ GUARDED_BY(mutex_);
+  os::Event event_;
+};
+
+// How a thread waits, kept between the turns of one wait. In a driver it has no meaning.
+struct WaitMode {
+  bool runs_task = false;   // it is the thread that runs the worker's task: it lends its CPU
+  bool can_inline = false;  // in get() without a limit: it may run a task that it waits for
+  bool declared = false;    // the node has been told that it is blocked
+};
+
+class BOLIDE_API Client : public Pump {
+ public:
+  using Pump::Pump;
+
+  // --- tasks
+  // submit queues the call; the entry is the first return's, find() gives the others, each with
+  // one reference. Fails only when the runtime is closed.
+  virtual Result<ObjectEntry*> submit(const SubmitRequest& request) = 0;
+  // define_class makes a scheduling class known; amounts in 1/10000, `key` as computed by the
+  // caller from the same list. Idempotent.
+  virtual Status define_class(uint64_t key,
+                              std::span<const std::pair<std::string, int64_t>> need) = 0;
+
+  // --- objects
+  virtual Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
+                                          std::span<const uint64_t> contained,
+                                          uint8_t flags) = 0;
+  // reserve gives room in the store to write an object into; then put_stored, or abandon.
+  // kTimeout and a sentence when the store stayed full.
+  virtual Result<store::Slot> reserve(uint64_t size, Nanos deadline) = 0;
+  virtual Result<ObjectEntry*> put_stored(const store::Slot& slot,
+                                          std::span<const uint64_t> contained,
+                                          uint8_t flags) = 0;
+  virtual void abandon(const store::Slot& slot) = 0;
+  // resolve is where a stored value can be read in this process, as long as a reference to it
+  // is held or its chunk is pinned; nullptr when it is gone.
+  virtual const std::byte* resolve(const Location& where) = 0;
+
+  // --- references
+  // acquire adds a reference to an object named by its id (found in a message); nullptr when
+  // the object does not exist (any more).
+  virtual ObjectEntry* acquire(ObjectId id) = 0;
+  // find is the entry of an object to which this process holds a reference already.
+  virtual ObjectEntry* find(ObjectId id) = 0;
+  virtual void add_reference(ObjectEntry* entry) = 0;
+  // release may be called from a finaliser: it only notes the entry.
+  virtual void release(ObjectEntry* entry) = 0;
+
+  // --- waiting; the calling thread must not hold the GIL for long turns
+  // ask tells the node that values (or, `value` false, only readiness) will be waited for.
+  virtual void ask(std::span<ObjectEntry* const> entries, bool value) = 0;
+  virtual WaitResult wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
+                          WaitMode& mode) = 0;
+  // end_wait is called once after the last turn, whatever its result.
+  virtual void end_wait(WaitMode& mode) = 0;
+  // watch pushes `token` when the entry is ready (at once if it is). kInvalid in a worker, whose
+  // rings nobody drains while user code runs.
+  virtual Status watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue,
+                       uint64_t token) = 0;
+
+  store::Views& views() { return views_; }
+  uint64_t session() const { return session_; }
+  uint64_t inline_limit() const { return inline_limit_; }
+
+ protected:
+  store::Views views_;
+  uint64_t session_ = 0;
+  uint64_t inline_limit_ = 8192;
+};
+
+}  // namespace bolide::node

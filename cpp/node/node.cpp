@@ -1,0 +1,311 @@
+// node: making it, its workers' processes, stopping it, and what it tells about itself.
+#include "node/node.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <unordered_set>
+
+#include "os/cpu.h"
+#include "os/pipe.h"
+#include "os/process.h"
+
+namespace bolide::node {
+namespace {
+
+constexpr Nanos kStopWithin = 2 * kSecond;
+
+sched::Policy policy_for(const NodeOptions& options) {
+  sched::Policy policy;
+  policy.cores = os::usable_cores();
+  const double cpus = std::max(1.0, options.num_cpus);
+  policy.max_blocked = std::max<uint32_t>(
+      options.max_blocked_per_core, static_cast<uint32_t>(cpus * options.max_blocked_per_core));
+  policy.max_zero_cpu = std::max<uint32_t>(32, 8 * static_cast<uint32_t>(policy.cores));
+  return policy;
+}
+
+sched::Amount amount_of(double quantity) {
+  return static_cast<sched::Amount>(quantity * sched::kUnit + 0.5);
+}
+
+}  // namespace
+
+Node::Node(NodeOptions options)
+    : Client(os::usable_cores() > 1 ? options.max_spin : 0),
+      options_(std::move(options)),
+      objects_(options_.object_store_memory, *this),
+      scheduler_(policy_for(options_), *this),
+      polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {
+  inline_limit_ = options_.inline_limit;
+  scheduler_.ledger().set_total(sched::kCpu, amount_of(options_.num_cpus));
+  for (const auto& [name, quantity] : options_.resources) {
+    scheduler_.ledger().set_total(scheduler_.ledger().intern(name), amount_of(quantity));
+  }
+  std::random_device random;
+  session_ = (uint64_t{random()} << 32 | random()) | 1;
+}
+
+Result<std::unique_ptr<Node>> Node::start(NodeOptions options) {
+  std::unique_ptr<Node> node(new Node(std::move(options)));
+  Status opened = node->open();
+  if (!opened.is_ok()) return opened;
+  return node;
+}
+
+Status Node::open() {
+  auto memfd = os::create_memfd("bell", sizeof(ipc::BellPage));
+  if (!memfd.is_ok()) return memfd.status().clone();
+  auto mapping = os::Mapping::map(*memfd, sizeof(ipc::BellPage), os::Access::kReadWrite);
+  if (!mapping.is_ok()) return mapping.status().clone();
+  bell_memfd_ = memfd.take();
+  bell_memory_ = mapping.take();
+  auto* page = reinterpret_cast<ipc::BellPage*>(bell_memory_.data());
+  page->magic = ipc::kBellMagic;
+  page->version = 1;
+  bell_ = ipc::BellWriter(page);
+  for (os::Event* event : {&waiter_event_, &supervisor_event_}) {
+    auto made = os::Event::create();
+    if (!made.is_ok()) return made.status().clone();
+    *event = made.take();
+  }
+  auto service = CompletionQueue::create();
+  if (!service.is_ok()) return service.status().clone();
+  service_ = service.take();
+  for (int i : {0, 1}) {
+    auto pipe = os::make_pipe();
+    if (!pipe.is_ok()) return pipe.status().clone();
+    output_pipes_[i] = std::move(pipe->first);
+    output_writers_[i] = std::move(pipe->second);
+  }
+  Status started = start_template();
+  if (!started.is_ok()) return started;
+  auto thread = os::start_thread("bolide-node", [this] { supervise(); });
+  if (!thread.is_ok()) return thread.status().clone();
+  supervisor_ = thread.take();
+  return Status();
+}
+
+Node::~Node() { stop(); }
+
+void Node::stop() {
+  if (forked_) return;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_.exchange(true)) return;
+    closed_ = true;
+    wake_everybody();
+    waiter_event_.ring();
+    supervisor_event_.ring();
+    service_->push(0);
+    for (const auto& [id, link] : links_) {
+      if (link->pid > 0) os::kill_group(link->pid, SIGKILL);
+    }
+  }
+  supervisor_.join();
+  // The template kills and reaps what is left, also workers whose pid we never learned.
+  template_.stop(now() + kStopWithin);
+  MutexLock lock(mutex_);
+  for (int i : {0, 1}) {
+    read_output(i);
+    if (!partial_[i].empty()) add_output(static_cast<uint32_t>(i) + 1, 0, partial_[i]);
+    partial_[i].clear();
+  }
+  for (const auto& [id, link] : links_) drain_output(*link);
+  destroy_tasks();
+  while (polled_count_.load(std::memory_order_relaxed) > 0) {  // written under the lock
+    remove_link(polled_[0].load(std::memory_order_relaxed));
+  }
+  buried_.clear();
+  watchers_.clear();
+  close_chunks(arena_.give_back_all_empty());
+}
+
+// destroy_tasks frees the records of tasks that will never end.
+void Node::destroy_tasks() {
+  std::unordered_set<Task*> tasks(settled_.begin(), settled_.end());
+  for (const auto& [id, link] : links_) {
+    for (const auto& entry : link->outstanding) tasks.insert(entry.task);
+  }
+  for (const auto& [id, waiting] : dependents_) tasks.insert(waiting.begin(), waiting.end());
+  scheduler_.for_each_queued([&](sched::Task* task) { tasks.insert(static_cast<Task*>(task)); });
+  for (Task* task : tasks) Task::destroy(task);
+  dependents_.clear();
+  tasks_ = 0;
+}
+
+void Node::after_fork() {
+  forked_ = true;
+  closed_ = true;
+  supervisor_.abandon();
+}
+
+Status Node::set_settings(std::string_view blob) {
+  auto memfd = os::create_memfd("settings", std::max<size_t>(1, blob.size()));
+  if (!memfd.is_ok()) return memfd.status().clone();
+  auto mapping = os::Mapping::map(*memfd, std::max<size_t>(1, blob.size()), os::Access::kReadWrite);
+  if (!mapping.is_ok()) return mapping.status().clone();
+  std::memcpy(mapping->data(), blob.data(), blob.size());
+  MutexLock lock(mutex_);
+  settings_ = memfd.take();
+  settings_bytes_ = static_cast<uint32_t>(blob.size());
+  return Status();
+}
+
+// ---- worker processes
+
+void Node::start_worker() {
+  const uint32_t worker = next_worker_++;
+  scheduler_.worker_starting();
+  ipc::LinkHeader header{};
+  header.magic = ipc::kLinkMagic;
+  header.version = ipc::kLinkVersion;
+  header.worker = worker;
+  header.client = worker + 1;  // 1 is the driver
+  header.node_pid = getpid();
+  header.spin_ns = os::usable_cores() > 1 ? options_.max_spin : 0;
+  header.inline_limit = inline_limit_;
+  header.session = session_;
+  header.soft_fds = raised_from_;
+  auto made = WorkerLink::make(header);
+  if (!made.is_ok() && made.status().err() == EMFILE) {
+    const auto limit = os::fd_limit();
+    if (limit.is_ok() && os::raise_fd_limit(limit->hard).is_ok()) {
+      raised_from_ = header.soft_fds = limit->soft;
+      made = WorkerLink::make(header);
+    }
+  }
+  Status status = made.is_ok() ? Status() : made.status().clone();
+  if (status.is_ok()) {
+    WorkerLink* link = made->get();
+    const int fds[kForkFds] = {link->memfd.get(),      link->peer_socket.get(),
+                               bell_memfd_.get(),      waiter_event_.fd(),
+                               supervisor_event_.fd(), settings_.get()};
+    status = template_.request_fork(worker, settings_bytes_, fds);
+    link->memfd.reset();
+    link->peer_socket.reset();
+  }
+  if (!status.is_ok()) {
+    scheduler_.worker_start_failed();
+    if (++failed_starts_ >= 5) {
+      pending_failure_ = "No worker process could be started: " + status.message();
+      nudge_supervisor();
+    }
+    return;
+  }
+  ++started_workers_;
+  start_deadlines_[worker] = now() + options_.start_timeout;
+  WorkerLink* link = made->get();
+  links_[worker] = made.take();
+  const size_t count = polled_count_.load(std::memory_order_relaxed);  // written under the lock
+  BOLIDE_CHECK(count < kMaxWorkers, "more than 8192 workers");
+  polled_[count].store(link, std::memory_order_release);            // partner: looks_empty
+  polled_count_.store(count + 1, std::memory_order_release);        // partner: looks_empty
+}
+
+void Node::remove_link(WorkerLink* link) {
+  std::erase(dirty_, link);
+  const size_t count = polled_count_.load(std::memory_order_relaxed);  // written under the lock
+  for (size_t i = 0; i < count; ++i) {
+    if (polled_[i].load(std::memory_order_relaxed) != link) continue;
+    polled_[i].store(polled_[count - 1].load(std::memory_order_relaxed),
+                     std::memory_order_release);                 // partner: looks_empty
+    polled_count_.store(count - 1, std::memory_order_release);   // partner: looks_empty
+    break;
+  }
+  auto node = links_.extract(link->worker.id.value);
+  buried_.push_back(std::move(node.mapped()));
+  if (!has_leader()) buried_.clear();
+}
+
+void Node::retire(sched::Worker& worker) {
+  WorkerLink& link = *link_of(worker);
+  link.retiring = true;
+  link.send(ipc::RecordType::kShutdown, 0, [](std::byte*) {});
+  mark_dirty(link);
+}
+
+// ---- telling
+
+std::vector<OutputLine> Node::take_output() {
+  MutexLock lock(mutex_);
+  std::vector<OutputLine> lines(std::make_move_iterator(output_.begin()),
+                                std::make_move_iterator(output_.end()));
+  output_.clear();
+  return lines;
+}
+
+void Node::output_printed() {
+  MutexLock lock(mutex_);
+  if (output_.empty()) has_output_.store(false, std::memory_order_release);
+}
+
+std::vector<std::string> Node::take_warnings() {
+  MutexLock lock(mutex_);
+  return std::exchange(warnings_, {});
+}
+
+NodeStats Node::stats() {
+  MutexLock lock(mutex_);
+  if (!closed_) drain_releases();
+  NodeStats stats{};
+  stats.objects = objects_.table().size();
+  stats.heap_bytes = objects_.table().heap_bytes();
+  stats.store = objects_.registry().stats();
+  stats.tasks = tasks_;
+  stats.ready = scheduler_.ready();
+  stats.workers = scheduler_.alive() + scheduler_.starting();
+  stats.idle_workers = scheduler_.idle();
+  stats.waiting_workers = scheduler_.waiting_workers();
+  stats.started_workers = started_workers_;
+  stats.retries = retries_;
+  stats.submitted = submitted_;
+  stats.completed = completed_;
+  return stats;
+}
+
+std::vector<int> Node::worker_pids() {
+  MutexLock lock(mutex_);
+  std::vector<int> pids;
+  for (const auto& [id, link] : links_) {
+    if (link->hello) pids.push_back(link->pid);
+  }
+  return pids;
+}
+
+int Node::template_pid() {
+  MutexLock lock(mutex_);
+  return template_.pid();
+}
+
+std::vector<std::pair<std::string, std::pair<double, double>>> Node::resources() {
+  MutexLock lock(mutex_);
+  std::vector<std::pair<std::string, std::pair<double, double>>> out;
+  const sched::Ledger& ledger = scheduler_.ledger();
+  for (uint32_t i = 0; i < ledger.kinds(); ++i) {
+    if (ledger.total(i) == 0) continue;
+    out.emplace_back(ledger.name(i),
+                     std::pair(static_cast<double>(ledger.total(i)) / sched::kUnit,
+                               static_cast<double>(ledger.free(i)) / sched::kUnit));
+  }
+  return out;
+}
+
+uint32_t Node::references(ObjectId id) {
+  MutexLock lock(mutex_);
+  drain_releases();
+  ObjectEntry* entry = objects_.find(id);
+  return entry == nullptr ? 0 : entry->refs;
+}
+
+bool Node::audit() {
+  MutexLock lock(mutex_);
+  std::vector<sched::Worker*> workers;
+  for (const auto& [id, link] : links_) workers.push_back(&link->worker);
+  return scheduler_.audit(workers) && objects_.registry().is_valid() && arena_.is_valid();
+}
+
+}  // namespace bolide::node

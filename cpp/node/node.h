@@ -1,0 +1,297 @@
+// node: one scheduler, one reference table, one object store on one machine, and the workers
+// that serve it. Embedded in the driver's process, it is also the driver's client.
+//
+// All state is guarded by mutex() and changed by one thread at a time: a driver's thread in a
+// call, the thread that leads the pump, or the supervisor. The node takes no other lock while it
+// holds that one, and never blocks: what a worker's ring has no room for waits in a queue.
+//
+//   node.cpp          making, stopping, statistics
+//   node_client.cpp   what the driver calls: submit, put, get, wait, references
+//   node_tasks.cpp    a task's life: admission, dependencies, sending, results, failure
+//   node_records.cpp  what arrives through a worker's ring
+//   node_pump.cpp     draining, sleeping, the bell
+//   supervisor.cpp    the background thread: processes, output, timers
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/api.h"
+#include "ipc/bell.h"
+#include "node/client.h"
+#include "node/objects.h"
+#include "node/system_error.h"
+#include "node/template_link.h"
+#include "node/worker_link.h"
+#include "os/event.h"
+#include "os/thread.h"
+#include "sched/scheduler.h"
+
+namespace bolide::node {
+
+struct NodeOptions {
+  double num_cpus = 1;
+  std::vector<std::pair<std::string, double>> resources;  // GPU, memory and custom ones
+  uint64_t object_store_memory = 0;
+  Nanos max_spin = 50'000;
+  uint64_t inline_limit = 8192;
+  uint32_t max_blocked_per_core = 4;
+  Nanos start_timeout = 60 * kSecond;
+  bool forward_output = true;
+  TemplateLink::Command command;
+};
+
+// A line that a worker wrote, for the driver's own streams.
+struct OutputLine {
+  uint32_t stream;  // 1 stdout, 2 stderr
+  int32_t pid;      // 0: written past Python, the worker is not known
+  std::string text;
+};
+
+struct NodeStats {
+  uint64_t objects;
+  uint64_t heap_bytes;
+  store::RegistryStats store;
+  uint64_t tasks;  // submitted and not ended
+  uint64_t ready;
+  uint64_t workers;
+  uint64_t idle_workers;
+  uint64_t waiting_workers;
+  uint64_t started_workers;  // ever
+  uint64_t retries;          // burnt by deaths
+  uint64_t submitted;        // ever
+  uint64_t completed;        // ever
+};
+
+class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOwner {
+ public:
+  static Result<std::unique_ptr<Node>> start(NodeOptions options);
+  ~Node() override;
+
+  // stop ends all workers and wakes every waiting thread with kClosed. Idempotent. References and
+  // views stay valid; nothing else works afterwards.
+  void stop();
+  // after_fork makes this copy in a forked child inert: it touches no memory or process of the
+  // parent's.
+  void after_fork();
+
+  // set_settings is what the next workers apply before they run anything (sys.path, working
+  // directory, environment, as the binding encodes them).
+  Status set_settings(std::string_view blob);
+
+  // Client
+  Result<ObjectEntry*> submit(const SubmitRequest& request) override;
+  Status define_class(uint64_t key,
+                      std::span<const std::pair<std::string, int64_t>> need) override;
+  Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
+                                  std::span<const uint64_t> contained, uint8_t flags) override;
+  Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
+  Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
+                                  uint8_t flags) override;
+  void abandon(const store::Slot& slot) override;
+  const std::byte* resolve(const Location& where) override;
+  ObjectEntry* acquire(ObjectId id) override;
+  ObjectEntry* find(ObjectId id) override;
+  void add_reference(ObjectEntry* entry) override;
+  void release(ObjectEntry* entry) override;
+  void ask(std::span<ObjectEntry* const>, bool) override {}
+  WaitResult wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
+                  WaitMode& mode) override;
+  void end_wait(WaitMode&) override {}
+  Status watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue,
+               uint64_t token) override;
+
+  // Output and warnings for the binding: an event that is rung when there is something, a cheap
+  // test (true until output_printed, so that who sees false knows that it is printed), the lines.
+  const std::shared_ptr<CompletionQueue>& service() const { return service_; }
+  bool has_output() const { return has_output_.load(std::memory_order_acquire); }
+  std::vector<OutputLine> take_output();
+  void output_printed();
+  std::vector<std::string> take_warnings();
+
+  NodeStats stats();
+  std::vector<int> worker_pids();
+  int template_pid();
+  std::vector<std::pair<std::string, std::pair<double, double>>> resources();  // total, free
+  // holders tells for an object how many references it has (tests, leak gate); 0: unknown.
+  uint32_t references(ObjectId id);
+  bool audit();
+
+ protected:
+  // Pump
+  bool drain() override;
+  bool looks_empty() const override;
+  void before_sleep() override;
+  void sleep(Nanos until) override;
+  void after_sleep() override;
+  void lead_begins() override;
+  void lead_ends() override;
+
+ private:
+  struct Watcher {
+    enum class Kind : uint8_t { kThread, kWorkerValue, kWorkerReady, kQueue } kind;
+    Waiter* waiter = nullptr;
+    uint32_t worker = 0;
+    std::shared_ptr<CompletionQueue> queue;
+    uint64_t token = 0;
+  };
+
+  explicit Node(NodeOptions options);
+  Status open();
+
+  // sched::Actions
+  void assign(sched::Worker& worker, sched::Task& task, bool inlined) override;
+  void start_worker() override;
+  void take_back(sched::Worker& worker) override;
+  void retire(sched::Worker& worker) override;
+  sched::Task* awaited_by(sched::Worker& worker, sched::SchedulingClass& cls) override;
+  void warn_infeasible(sched::SchedulingClass& cls) override;
+
+  // ObjectsOwner
+  void span_freed(ClientId owner, const Location& where) override;
+  void chunk_closed(ChunkId chunk) override;
+  void function_freed(ObjectId function) override;
+
+  // node_tasks.cpp
+  Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter);
+  void make_ready(Task* task);
+  void run_when_ready(Task* task);
+  void send_task(WorkerLink& link, Task* task, bool inlined);
+  void send_value(WorkerLink& link, ObjectEntry* entry);
+  void send_chunk(WorkerLink& link, ChunkId chunk);
+  uint64_t send_sized(WorkerLink& link, ipc::RecordType type, uint64_t size,
+                      const std::function<void(std::byte*)>& fill, uint64_t sequence);
+  void mark_dirty(WorkerLink& link);
+  void finish(Task* task);
+  void settle();
+  void fail(Task* task, SystemErrorKind kind, std::string_view text);
+  void fail_like(Task* task, ObjectEntry* cause);
+  void value_ready(ObjectEntry* entry);
+  void task_lost(Task* task, const std::string& how, int pid);
+  std::string task_name(Task* task);
+  ObjectEntry* return_entry(Task* task, uint32_t index);
+
+  // node_records.cpp
+  bool drain_link(WorkerLink& link);
+  Status handle(WorkerLink& link, ipc::RecordType type, const std::byte* data, uint64_t size);
+  Status on_result(WorkerLink& link, ipc::Reader& in);
+  Status on_submit(WorkerLink& link, const std::byte* data, uint64_t size);
+  Status on_put(WorkerLink& link, ipc::Reader& in);
+  Status on_acquire(WorkerLink& link, ipc::Reader& in);
+  Status on_release(WorkerLink& link, ipc::Reader& in);
+  Status on_ask(WorkerLink& link, ipc::Reader& in, bool value);
+  Status on_blocked(WorkerLink& link, ipc::Reader& in, bool blocked);
+  Status on_hand_back(WorkerLink& link, ipc::Reader& in);
+  Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
+  Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
+  Status on_define_class(WorkerLink& link, ipc::Reader& in);
+  Status on_log(WorkerLink& link, ipc::Reader& in);
+  Status on_jumbo(WorkerLink& link, ipc::Reader& in);
+  Status set_value(ObjectEntry* entry, ipc::Reader& in, const ipc::ValueHeader& header,
+                   ClientId owner);
+  sched::SchedulingClass* define(uint64_t key,
+                                 std::span<const std::pair<std::string, int64_t>> need);
+
+  // node_pump.cpp
+  void drain_releases();
+  void flush_links();
+  void set_bell(ipc::Urgency urgency, ipc::Bell bell);
+  void refresh_bell();
+  ipc::Urgency background_urgency() const;
+  void nudge_supervisor();
+
+  // supervisor.cpp
+  Status start_template();
+  void supervise();
+  void read_template();
+  void read_output(int index);
+  void worker_exited(uint32_t worker, const std::string& how);
+  void template_lost();
+  void check_starts();
+  void fail_all_ready(const std::string& text);
+  void drain_output(WorkerLink& link);
+  void add_output(uint32_t stream, int pid, std::string_view text);
+
+  WorkerLink* link_of(const sched::Worker& worker) const;
+  WorkerLink* link_of(uint32_t worker) const;
+  void remove_link(WorkerLink* link);
+  void destroy_tasks();
+  ObjectId next_ids(uint32_t count);
+  const std::byte* resolve_locked(const Location& where);
+  Status try_reserve(uint64_t size, bool control, store::Slot* slot);
+  size_t close_chunks(const std::vector<ChunkId>& chunks);
+
+  const NodeOptions options_;
+  Objects objects_;
+  store::Arena arena_;
+  sched::Scheduler scheduler_;
+  std::unordered_map<uint64_t, std::vector<Task*>> dependents_;
+  std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
+  std::vector<Task*> settled_;  // their last dependency has come
+  bool settling_ = false;
+  uint64_t next_counter_ = 1;
+  uint64_t tasks_ = 0;
+  uint32_t submits_since_drain_ = 0;
+  uint32_t space_wanted_ = 0;  // threads that wait in reserve()
+  std::vector<Waiter*> space_waiters_;
+
+  // workers
+  static constexpr size_t kMaxWorkers = 8192;
+  std::unordered_map<uint32_t, std::unique_ptr<WorkerLink>> links_;
+  std::unique_ptr<std::atomic<WorkerLink*>[]> polled_;  // the same, for looks_empty
+  std::atomic<size_t> polled_count_{0};
+  std::vector<std::unique_ptr<WorkerLink>> buried_;  // dead links that a poller may still see
+  std::vector<WorkerLink*> dirty_;                   // with records to publish
+  uint32_t next_worker_ = 1;
+  uint64_t started_workers_ = 0;
+  uint64_t retries_ = 0;
+  uint64_t submitted_ = 0;
+  uint64_t completed_ = 0;
+  uint32_t failed_starts_ = 0;  // in a row
+  std::string pending_failure_;  // no worker can be started: fail what is ready, with this
+  uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised
+  std::unordered_map<uint32_t, Nanos> start_deadlines_;
+  TemplateLink template_;
+  os::Fd settings_;
+  uint32_t settings_bytes_ = 0;
+
+  // waking
+  os::Fd bell_memfd_;
+  os::Mapping bell_memory_;
+  ipc::BellWriter bell_;
+  os::Event waiter_event_;
+  os::Event supervisor_event_;
+  uint32_t waiting_threads_ = 0;
+  uint32_t watched_by_queues_ = 0;
+  ipc::Urgency asked_in_background_ = ipc::Urgency::kAwake;
+  Nanos supervisor_until_ = 0;       // when it will look again by itself
+  Nanos leader_look_ = INT64_MAX;    // when the sleeping leader must look again
+  Nanos coarse_now_ = 0;
+
+  // references that finalisers gave up
+  Mutex release_mutex_;
+  std::vector<ObjectEntry*> released_ GUARDED_BY(release_mutex_);
+  std::atomic<bool> has_released_{false};
+
+  // output
+  os::Fd output_pipes_[2];   // reading ends: stdout, stderr
+  os::Fd output_writers_[2];
+  std::string partial_[2];
+  std::deque<OutputLine> output_;
+  std::vector<std::string> warnings_;
+  std::string last_stderr_;  // tail, for workers that cannot start
+  std::atomic<bool> has_output_{false};
+  std::shared_ptr<CompletionQueue> service_;
+
+  os::Thread supervisor_;
+  std::atomic<bool> stopping_{false};
+  bool forked_ = false;
+};
+
+}  // namespace bolide::node

@@ -1,0 +1,278 @@
+// node_client: what the driver calls on its embedded node.
+#include <algorithm>
+
+#include "node/node.h"
+
+namespace bolide::node {
+namespace {
+
+constexpr ClientId kDriver{1};
+constexpr uint32_t kSubmitsPerDrain = 32;
+constexpr size_t kReleasesPerNudge = 4096;
+constexpr uint64_t kLargeObject = 1 << 20;
+
+Status closed_status() {
+  return Status(Code::kClosed, "the runtime was shut down; call bolide.init() to start a new one");
+}
+
+}  // namespace
+
+ObjectId Node::next_ids(uint32_t count) {
+  const ObjectId id = make_object_id(kDriver, next_counter_);
+  next_counter_ += count;
+  return id;
+}
+
+Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
+  ipc::TaskHeader header{};
+  header.function = request.function;
+  header.scheduling_class = request.scheduling_class;
+  header.dependencies = request.dependency_count;
+  header.contained = request.contained_count;
+  header.argument_bytes = request.argument_bytes;
+  header.name_bytes = request.name_bytes;
+  header.returns = request.returns;
+  header.max_retries = request.max_retries;
+  header.flags = request.flags;
+  Task* task = Task::make(header);
+  ipc::Writer body(task->body());
+  body.bytes(request.dependencies, request.dependency_count * sizeof(uint64_t));
+  body.bytes(request.contained, request.contained_count * sizeof(uint64_t));
+  body.bytes(request.arguments, request.argument_bytes);
+  body.bytes(request.name, request.name_bytes);
+
+  MutexLock lock(mutex_);
+  if (closed_) {
+    Task::destroy(task);
+    return closed_status();
+  }
+  drain_releases();
+  task->header.task = next_ids(std::max<uint32_t>(1, request.returns)).value;
+  auto first = admit(task, nullptr);
+  if (!first.is_ok()) return first;
+  if (++submits_since_drain_ >= kSubmitsPerDrain && !has_leader()) {
+    drain();
+  } else {
+    flush_links();
+  }
+  refresh_bell();
+  return first;
+}
+
+Status Node::define_class(uint64_t key,
+                          std::span<const std::pair<std::string, int64_t>> need) {
+  MutexLock lock(mutex_);
+  define(key, need);
+  return Status();
+}
+
+sched::SchedulingClass* Node::define(uint64_t key,
+                                     std::span<const std::pair<std::string, int64_t>> need) {
+  if (sched::SchedulingClass* known = scheduler_.cls(key)) return known;
+  sched::Need quantities;
+  for (const auto& [name, amount] : need) {
+    quantities.push_back({scheduler_.ledger().intern(name), amount});
+  }
+  std::sort(quantities.begin(), quantities.end(),
+            [](const auto& a, const auto& b) { return a.resource < b.resource; });
+  return scheduler_.define(key, std::move(quantities));
+}
+
+Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
+                                      std::span<const uint64_t> contained, uint8_t flags) {
+  MutexLock lock(mutex_);
+  if (closed_) return closed_status();
+  drain_releases();
+  ObjectEntry* entry = objects_.add(next_ids(1), 1);
+  objects_.table().set_inline(entry, data, size, flags);
+  Status held = objects_.hold_contained(entry, contained.data(),
+                                        static_cast<uint32_t>(contained.size()));
+  if (!held.is_ok()) {
+    objects_.release(entry);
+    return held;
+  }
+  return entry;
+}
+
+Status Node::try_reserve(uint64_t size, bool control, store::Slot* slot) {
+  for (;;) {
+    if (auto found = arena_.allocate(size)) {
+      *slot = *found;
+      return Status();
+    }
+    auto grant = objects_.registry().grant(kDriver, arena_.chunk_size_for(size), size, control);
+    if (!grant.is_ok()) return grant.status().clone();
+    const os::Fd& fd = *objects_.registry().fd(grant->id);
+    const Status added = arena_.add_chunk(grant->id, fd, grant->size);
+    if (!added.is_ok()) {
+      objects_.registry().close(grant->id);
+      return added.clone();
+    }
+    nudge_supervisor();  // it trims the arena when it has been quiet
+  }
+}
+
+Result<store::Slot> Node::reserve(uint64_t size, Nanos deadline) {
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (closed_) return closed_status();
+    drain_releases();
+    store::Slot slot;
+    Status tried = try_reserve(size, false, &slot);
+    if (tried.is_ok()) return slot;
+    if (tried.code() != Code::kFull) return tried;
+    if (close_chunks(arena_.give_back_all_empty()) > 0) continue;
+    if (now() >= deadline) return tried;
+    // Wait for somebody to give bytes back.
+    Waiter waiter;
+    space_waiters_.push_back(&waiter);
+    ++space_wanted_;
+    refresh_bell();
+    wait_turn(waiter, deadline, lock);
+    --space_wanted_;
+    space_waiters_.erase(std::find(space_waiters_.begin(), space_waiters_.end(), &waiter));
+  }
+}
+
+size_t Node::close_chunks(const std::vector<ChunkId>& chunks) {
+  for (ChunkId chunk : chunks) {
+    objects_.registry().close(chunk);
+    chunk_closed(chunk);
+  }
+  return chunks.size();
+}
+
+Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
+                                      std::span<const uint64_t> contained, uint8_t flags) {
+  MutexLock lock(mutex_);
+  if (closed_) {
+    arena_.free(slot.where);
+    return closed_status();
+  }
+  ObjectEntry* entry = objects_.add(next_ids(1), 1);
+  Status sealed = objects_.seal(entry, slot.where, kDriver, flags);
+  if (!sealed.is_ok()) {
+    objects_.table().erase(entry);
+    arena_.free(slot.where);
+    return sealed;
+  }
+  Status held = objects_.hold_contained(entry, contained.data(),
+                                        static_cast<uint32_t>(contained.size()));
+  if (!held.is_ok()) {
+    objects_.release(entry);
+    return held;
+  }
+  return entry;
+}
+
+void Node::abandon(const store::Slot& slot) {
+  MutexLock lock(mutex_);
+  arena_.free(slot.where);
+}
+
+const std::byte* Node::resolve(const Location& where) {
+  if (const std::byte* found = views_.resolve(where)) return found;
+  MutexLock lock(mutex_);
+  return resolve_locked(where);
+}
+
+const std::byte* Node::resolve_locked(const Location& where) {
+  if (const std::byte* found = views_.resolve(where)) return found;
+  const os::Fd* fd = objects_.registry().fd(where.chunk);
+  if (fd == nullptr) return nullptr;
+  if (!views_.add(where.chunk, *fd, objects_.registry().size(where.chunk)).is_ok()) return nullptr;
+  return views_.resolve(where);
+}
+
+ObjectEntry* Node::acquire(ObjectId id) {
+  MutexLock lock(mutex_);
+  ObjectEntry* entry = objects_.find(id);
+  if (entry != nullptr) ++entry->refs;
+  return entry;
+}
+
+ObjectEntry* Node::find(ObjectId id) {
+  MutexLock lock(mutex_);
+  return objects_.find(id);
+}
+
+void Node::add_reference(ObjectEntry* entry) {
+  MutexLock lock(mutex_);
+  ++entry->refs;
+}
+
+void Node::release(ObjectEntry* entry) {
+  const bool large = entry->ready() && entry->holding == store::Holding::kStored &&
+                     entry->where.size >= kLargeObject;
+  size_t waiting;
+  {
+    MutexLock lock(release_mutex_);
+    released_.push_back(entry);
+    waiting = released_.size();
+    has_released_.store(true, std::memory_order_release);  // partner: drain_releases
+  }
+  // The next call drains the list; without one, memory must go back all the same.
+  if (large || waiting == kReleasesPerNudge) supervisor_event_.ring();
+}
+
+WaitResult Node::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
+                      WaitMode&) {
+  MutexLock lock(mutex_);
+  drain_releases();
+  Waiter waiter;
+  waiter.needed = needed;
+  std::vector<ObjectEntry*> watched;
+  if (entries.size() == 1 && !has_leader()) {
+    waiter.only = entries[0];  // this thread will lead, and look itself
+  } else {
+    for (ObjectEntry* entry : entries) {
+      if (entry->ready()) {
+        ++waiter.ready;
+      } else {
+        watched.push_back(entry);
+      }
+    }
+    if (waiter.done()) return WaitResult::kReady;
+    for (ObjectEntry* entry : watched) {
+      entry->flags |= store::kWatched;
+      Watcher watcher;
+      watcher.kind = Watcher::Kind::kThread;
+      watcher.waiter = &waiter;
+      watchers_[entry->id.value].push_back(std::move(watcher));
+    }
+  }
+  ++waiting_threads_;
+  scheduler_.someone_waits(true);
+  const WaitResult result = wait_turn(waiter, until, lock);
+  scheduler_.someone_waits(--waiting_threads_ > 0);
+  for (ObjectEntry* entry : watched) {
+    auto it = watchers_.find(entry->id.value);
+    if (it == watchers_.end()) continue;
+    std::erase_if(it->second, [&](const Watcher& w) { return w.waiter == &waiter; });
+    if (it->second.empty()) {
+      watchers_.erase(it);
+      entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
+    }
+  }
+  return result;
+}
+
+Status Node::watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue, uint64_t token) {
+  MutexLock lock(mutex_);
+  if (closed_) return closed_status();
+  if (entry->ready()) {
+    queue->push(token);
+    return Status();
+  }
+  entry->flags |= store::kWatched;
+  Watcher watcher;
+  watcher.kind = Watcher::Kind::kQueue;
+  watcher.queue = std::move(queue);
+  watcher.token = token;
+  watchers_[entry->id.value].push_back(std::move(watcher));
+  ++watched_by_queues_;
+  refresh_bell();
+  return Status();
+}
+
+}  // namespace bolide::node

@@ -1,0 +1,333 @@
+// node_tasks: a task's life: admitted, waiting for its dependencies, sent to a worker, ended by a
+// result, a failure or a lost worker.
+#include <algorithm>
+
+#include "node/node.h"
+
+namespace bolide::node {
+namespace {
+
+using ipc::RecordType;
+using store::Holding;
+
+uint64_t value_size(const ObjectEntry* entry) {
+  const uint64_t bytes = entry->holding == Holding::kStored
+                             ? sizeof(Location)
+                             : store::ObjectTable::inline_value(entry).size;
+  return sizeof(ipc::ValueHeader) + ipc::align8(bytes);
+}
+
+void write_value(ipc::Writer& out, const ObjectEntry* entry) {
+  ipc::ValueHeader header{};
+  header.object = entry->id.value;
+  header.flags = entry->value_flags;
+  if (entry->holding == Holding::kStored) {
+    header.kind = ipc::ValueKind::kStored;
+    header.size = entry->where.size;
+    out.put(header);
+    out.put(entry->where);
+  } else {
+    const store::ValueBytes value = store::ObjectTable::inline_value(entry);
+    header.kind = ipc::ValueKind::kInline;
+    header.size = value.size;
+    out.put(header);
+    out.bytes(value.data, value.size);
+  }
+}
+
+}  // namespace
+
+WorkerLink* Node::link_of(const sched::Worker& worker) const {
+  return static_cast<WorkerLink*>(worker.owner);
+}
+
+WorkerLink* Node::link_of(uint32_t worker) const {
+  auto it = links_.find(worker);
+  return it == links_.end() ? nullptr : it->second.get();
+}
+
+// admit books a task's references and queues it. The caller has filled header and body. Returns
+// the entry of the first return, held once for the submitter (nullptr when it returns nothing).
+Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter) {
+  const uint64_t key = task->header.scheduling_class;
+  task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
+  task->function = objects_.find(ObjectId{task->header.function});
+  bool known = task->cls != nullptr && task->function != nullptr;
+  for (uint64_t id : task->dependencies()) known = known && objects_.find(ObjectId{id}) != nullptr;
+  for (uint64_t id : task->contained()) known = known && objects_.find(ObjectId{id}) != nullptr;
+  if (!known) {
+    Task::destroy(task);
+    return Status(Code::kInvalid,
+                  "a task names a function, scheduling class or reference that does not exist");
+  }
+  ++task->function->refs;
+  for (uint64_t id : task->dependencies()) ++objects_.find(ObjectId{id})->refs;
+  for (uint64_t id : task->contained()) ++objects_.find(ObjectId{id})->refs;
+  for (uint32_t i = 0; i < task->header.returns; ++i) {
+    // One reference is the task's own, until it has made the value; one the submitter's.
+    ObjectEntry* entry = objects_.add(ObjectId{task->header.task + i}, 2);
+    entry->producer = task;
+    if (i == 0) task->result = entry;
+    if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
+  }
+  ObjectEntry* first = task->result;
+  ++tasks_;
+  ++submitted_;
+  run_when_ready(task);
+  return first;
+}
+
+void Node::run_when_ready(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if (entry->ready()) continue;
+    entry->flags |= store::kHasDependents;
+    dependents_[id].push_back(task);
+    ++task->waiting_for;
+  }
+  if (task->waiting_for == 0) make_ready(task);
+}
+
+void Node::make_ready(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if ((entry->value_flags & ipc::kError) != 0) {
+      fail_like(task, entry);
+      return;
+    }
+  }
+  scheduler_.submit(task, coarse_now_);
+}
+
+void Node::assign(sched::Worker& worker, sched::Task& task, bool inlined) {
+  send_task(*link_of(worker), static_cast<Task*>(&task), inlined);
+}
+
+void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
+  ipc::TaskHeader& header = task->header;
+  header.sequence = link.next_sequence++;
+  header.flags = inlined ? header.flags | ipc::kInline
+                         : header.flags & ~static_cast<uint32_t>(ipc::kInline);
+  if (header.function != link.last_function) {
+    if (link.functions.insert(header.function).second) send_value(link, task->function);
+    link.last_function = header.function;
+  }
+  uint64_t size = sizeof header + task->body_bytes();
+  if (header.dependencies != 0) {
+    for (uint64_t id : task->dependencies()) {
+      ObjectEntry* entry = objects_.find(ObjectId{id});
+      if (entry->holding == Holding::kStored) send_chunk(link, entry->where.chunk);
+      size += value_size(entry);
+    }
+  }
+  const auto fill = [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(header);
+    out.bytes(task->body(), task->body_bytes());
+    for (uint64_t id : task->dependencies()) write_value(out, objects_.find(ObjectId{id}));
+  };
+  const uint64_t position = send_sized(link, RecordType::kTask, size, fill, header.sequence);
+  link.outstanding.push_back({header.sequence, position, task, inlined});
+}
+
+void Node::send_value(WorkerLink& link, ObjectEntry* entry) {
+  if (entry->holding == Holding::kStored) send_chunk(link, entry->where.chunk);
+  send_sized(link, RecordType::kValue, value_size(entry),
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               write_value(out, entry);
+             },
+             0);
+}
+
+void Node::send_chunk(WorkerLink& link, ChunkId chunk) {
+  if (!link.chunks.insert(chunk.value).second) return;
+  const os::Fd* fd = objects_.registry().fd(chunk);
+  BOLIDE_CHECK(fd != nullptr, "an object lies in a chunk that is closed");
+  link.send_descriptor(chunk.value, *fd);
+  const ipc::ChunkNotice notice{objects_.registry().size(chunk), chunk.value, 0};
+  link.send(RecordType::kChunk, sizeof notice,
+            [&](std::byte* to) { ipc::Writer(to).put(notice); });
+  mark_dirty(link);
+}
+
+// send_sized sends a record through the ring, or through the store when it is too large.
+uint64_t Node::send_sized(WorkerLink& link, RecordType type, uint64_t size,
+                          const std::function<void(std::byte*)>& fill, uint64_t sequence) {
+  mark_dirty(link);
+  if (size <= link.tasks.largest_record()) return link.send(type, size, fill, sequence);
+  store::Slot slot;
+  const Status room = try_reserve(size, true, &slot);
+  BOLIDE_CHECK(room.is_ok(), "no memory for a control record");
+  fill(slot.data);
+  link.jumbo_spans.push_back(slot.where);
+  send_chunk(link, slot.where.chunk);
+  const ipc::JumboRecord jumbo{slot.where, size, static_cast<uint16_t>(type), 0, 0};
+  return link.send(RecordType::kJumbo, sizeof jumbo,
+                   [&](std::byte* to) { ipc::Writer(to).put(jumbo); }, sequence);
+}
+
+void Node::mark_dirty(WorkerLink& link) {
+  // Few links are dirty at a time, and usually it is the last one again.
+  for (size_t i = dirty_.size(); i-- > 0;) {
+    if (dirty_[i] == &link) return;
+  }
+  dirty_.push_back(&link);
+}
+
+void Node::take_back(sched::Worker& worker) {
+  const std::vector<Task*> tasks = link_of(worker)->take_back();
+  for (size_t i = tasks.size(); i-- > 0;) scheduler_.taken_back(worker, tasks[i]);
+}
+
+sched::Task* Node::awaited_by(sched::Worker& worker, sched::SchedulingClass& cls) {
+  const auto& stack = link_of(worker)->awaited;
+  if (stack.empty()) return nullptr;
+  for (uint64_t id : stack.back()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if (entry == nullptr || entry->ready()) continue;
+    auto* task = static_cast<Task*>(entry->producer);
+    if (task->state == sched::TaskState::kReady && task->cls == &cls) return task;
+  }
+  return nullptr;
+}
+
+void Node::warn_infeasible(sched::SchedulingClass& cls) {
+  const sched::Ledger& ledger = scheduler_.ledger();
+  warnings_.push_back("A task needs " + ledger.describe(cls.need) +
+                      " and can never run on this node: it lacks " + ledger.missing(cls.need) +
+                      ". Start the runtime with more, e.g. bolide.init(resources={...}), or ask "
+                      "for less in the task's options.");
+  service_->push(0);
+}
+
+ObjectEntry* Node::return_entry(Task* task, uint32_t index) {
+  return index == 0 ? task->result : objects_.find(ObjectId{task->header.task + index});
+}
+
+// finish gives back what the task held. Its returns have their values.
+void Node::finish(Task* task) {
+  for (uint32_t i = 0; i < task->header.returns; ++i) {
+    ObjectEntry* entry = return_entry(task, i);
+    if (entry->flags != 0) value_ready(entry);
+  }
+  for (uint32_t i = task->header.returns; i-- > 0;) objects_.release(return_entry(task, i));
+  for (uint64_t id : task->dependencies()) objects_.release(objects_.find(ObjectId{id}));
+  for (uint64_t id : task->contained()) objects_.release(objects_.find(ObjectId{id}));
+  objects_.release(task->function);
+  Task::destroy(task);
+  --tasks_;
+  ++completed_;
+  settle();
+}
+
+// settle lets tasks run whose last dependency has come. A failed dependency fails them at once,
+// which may settle others: a loop here, since a chain of them may be long.
+void Node::settle() {
+  if (settling_) return;
+  settling_ = true;
+  while (!settled_.empty()) {
+    Task* task = settled_.back();
+    settled_.pop_back();
+    make_ready(task);
+  }
+  settling_ = false;
+}
+
+void Node::fail(Task* task, SystemErrorKind kind, std::string_view text) {
+  const std::string value = encode_system_error(kind, text);
+  for (uint32_t i = 0; i < task->header.returns; ++i) {
+    objects_.table().set_inline(return_entry(task, i), value.data(), value.size(),
+                                ipc::kError | ipc::kSystemError);
+  }
+  finish(task);
+}
+
+void Node::fail_like(Task* task, ObjectEntry* cause) {
+  store::ValueBytes value{};
+  if (cause->holding == Holding::kStored) {
+    value = {resolve_locked(cause->where), cause->where.size};
+  } else {
+    value = store::ObjectTable::inline_value(cause);
+  }
+  if (value.data == nullptr) {
+    fail(task, SystemErrorKind::kRaySystem, "the error of a dependency could not be read");
+    return;
+  }
+  for (uint32_t i = 0; i < task->header.returns; ++i) {
+    objects_.table().set_inline(return_entry(task, i), value.data, value.size,
+                                cause->value_flags);
+  }
+  finish(task);
+}
+
+// value_ready tells everybody who waits for the object.
+void Node::value_ready(ObjectEntry* entry) {
+  if ((entry->flags & store::kHasDependents) != 0) {
+    entry->flags = static_cast<uint8_t>(entry->flags & ~store::kHasDependents);
+    auto node = dependents_.extract(entry->id.value);
+    for (Task* task : node.mapped()) {
+      if (--task->waiting_for == 0) settled_.push_back(task);
+    }
+  }
+  if ((entry->flags & store::kWatched) == 0) return;
+  entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
+  auto node = watchers_.extract(entry->id.value);
+  for (Watcher& watcher : node.mapped()) {
+    switch (watcher.kind) {
+      case Watcher::Kind::kThread:
+        notify(*watcher.waiter);
+        break;
+      case Watcher::Kind::kQueue:
+        --watched_by_queues_;
+        watcher.queue->push(watcher.token);
+        break;
+      case Watcher::Kind::kWorkerValue:
+        if (WorkerLink* link = link_of(watcher.worker)) send_value(*link, entry);
+        break;
+      case Watcher::Kind::kWorkerReady:
+        if (WorkerLink* link = link_of(watcher.worker)) {
+          const uint64_t id = entry->id.value;
+          link->send_ids(RecordType::kReady, std::span(&id, 1));
+          mark_dirty(*link);
+        }
+        break;
+    }
+  }
+}
+
+std::string Node::task_name(Task* task) {
+  if (!task->name().empty()) return std::string(task->name());
+  // An exported function begins with its name: uint32 length, then UTF-8.
+  store::ValueBytes value{};
+  if (task->function->holding == Holding::kStored) {
+    value = {resolve_locked(task->function->where), task->function->where.size};
+  } else {
+    value = store::ObjectTable::inline_value(task->function);
+  }
+  uint32_t length = 0;
+  if (value.data == nullptr || value.size < sizeof length) return "?";
+  std::memcpy(&length, value.data, sizeof length);
+  if (length > value.size - sizeof length) return "?";
+  return std::string(reinterpret_cast<const char*>(value.data) + sizeof length, length);
+}
+
+// task_lost: the worker died while it ran this task.
+void Node::task_lost(Task* task, const std::string& how, int pid) {
+  const int32_t limit = task->header.max_retries;
+  if (limit < 0 || task->header.attempt < static_cast<uint32_t>(limit)) {
+    ++task->header.attempt;
+    ++retries_;
+    scheduler_.resubmit(task);
+    return;
+  }
+  const std::string attempts = std::to_string(task->header.attempt + 1);
+  fail(task, SystemErrorKind::kWorkerCrashed,
+       "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
+           task_name(task) + "' died: " + how + ". It was attempt " + attempts + " of " +
+           attempts + " (max_retries=" + std::to_string(limit) +
+           "). The worker's own output above may tell why; raise max_retries if the cause is "
+           "passing.");
+}
+
+}  // namespace bolide::node

@@ -1,0 +1,56 @@
+#include "node/objects.h"
+
+#include "base/assert.h"
+#include "ipc/records.h"
+
+namespace bolide::node {
+
+using store::Holding;
+using store::ObjectEntry;
+
+Status Objects::hold_contained(ObjectEntry* entry, const uint64_t* ids, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    ObjectEntry* inner = table_.find(ObjectId{ids[i]});
+    if (inner == nullptr) {
+      while (i-- > 0) release(table_.find(ObjectId{ids[i]}));
+      return Status(Code::kInvalid, "a value contains a reference to an object that is gone");
+    }
+    ++inner->refs;
+  }
+  table_.set_contained(entry, ids, count);
+  return Status();
+}
+
+Status Objects::seal(ObjectEntry* entry, const Location& where, ClientId owner, uint8_t flags) {
+  Status sealed = registry_.seal_object(where, owner);
+  if (!sealed.is_ok()) return sealed;
+  table_.set_stored(entry, where, flags);
+  return Status();
+}
+
+void Objects::free_all(ObjectEntry* first) {
+  std::vector<ObjectEntry*> gone{first};
+  while (!gone.empty()) {
+    ObjectEntry* entry = gone.back();
+    gone.pop_back();
+    BOLIDE_DCHECK(entry->ready(), "an object without a value lost its last reference");
+    for (ObjectId id : table_.take_contained(entry)) {
+      ObjectEntry* inner = table_.find(id);
+      if (--inner->refs == 0) gone.push_back(inner);
+    }
+    if ((entry->value_flags & ipc::kFunction) != 0) owner_.function_freed(entry->id);
+    if (entry->holding == Holding::kStored) {
+      const Location where = entry->where;
+      if (auto freed = registry_.free_object(where)) {
+        if (!freed->orphaned) {
+          owner_.span_freed(freed->owner, where);
+        } else if (freed->empty) {
+          owner_.chunk_closed(where.chunk);
+        }
+      }
+    }
+    table_.erase(entry);
+  }
+}
+
+}  // namespace bolide::node

@@ -1,0 +1,71 @@
+// objects: the node's reference table joined with the bytes: what happens when an object gets
+// its value and when its last reference goes.
+//
+// Not thread safe: the node's lock guards it.
+//
+// Invariants (docs/reference_counting.md)
+//   1. refs of an entry = clients that hold it + tasks that name it as argument, function or
+//      return + containers that hold its id.
+//   2. A pending object is held by the task that makes it, so an entry without references is
+//      ready, and it is freed at once, with its bytes.
+//   3. A container holds its contained ids until it is freed itself.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/api.h"
+#include "base/status.h"
+#include "store/object_table.h"
+#include "store/registry.h"
+
+namespace bolide::node {
+
+// What the owner does when bytes or functions go.
+class ObjectsOwner {
+ public:
+  virtual ~ObjectsOwner() = default;
+  // The span of this live client's chunk is free again.
+  virtual void span_freed(ClientId owner, const Location& where) = 0;
+  // The chunk was closed: readers may unmap it.
+  virtual void chunk_closed(ChunkId chunk) = 0;
+  virtual void function_freed(ObjectId function) = 0;
+};
+
+class BOLIDE_API Objects {
+ public:
+  Objects(uint64_t budget, ObjectsOwner& owner) : registry_(budget), owner_(owner) {}
+
+  store::ObjectTable& table() { return table_; }
+  store::Registry& registry() { return registry_; }
+
+  store::ObjectEntry* find(ObjectId id) { return table_.find(id); }
+  store::ObjectEntry* add(ObjectId id, uint32_t refs) {
+    store::ObjectEntry* entry = table_.add(id);
+    entry->refs = refs;
+    return entry;
+  }
+
+  // hold_contained makes the entry a container of those ids. Unknown ids are an error of the
+  // sender (kInvalid); nothing is held then.
+  Status hold_contained(store::ObjectEntry* entry, const uint64_t* ids, uint32_t count);
+
+  // seal books a stored value that `owner` has written and makes the entry ready.
+  Status seal(store::ObjectEntry* entry, const Location& where, ClientId owner, uint8_t flags);
+
+  // release drops one reference and frees what is not referenced any more, contained objects
+  // included, without recursion.
+  void release(store::ObjectEntry* entry) {
+    if (--entry->refs == 0) free_all(entry);
+  }
+
+ private:
+  void free_all(store::ObjectEntry* first);
+
+  store::ObjectTable table_;
+  store::Registry registry_;
+  ObjectsOwner& owner_;
+};
+
+}  // namespace bolide::node

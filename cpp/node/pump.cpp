@@ -1,0 +1,106 @@
+#include "node/pump.h"
+
+#include <algorithm>
+
+#include "os/cpu.h"
+#include "os/futex.h"
+
+namespace bolide::node {
+namespace {
+
+constexpr int kLooksPerClockRead = 32;
+constexpr Nanos kMinSpin = 1'000;
+
+}  // namespace
+
+WaitResult Pump::wait_turn(Waiter& waiter, Nanos until, MutexLock& lock) {
+  while (!waiter.done()) {
+    if (closed_) return WaitResult::kClosed;
+    if (leader_ == nullptr) {
+      leader_ = &waiter;
+      lead_begins();
+      lead(waiter, until, lock);
+      leader_ = nullptr;
+      if (!followers_.empty()) {
+        wake(*followers_.front());
+      } else {
+        lead_ends();
+      }
+    } else {
+      follow(waiter, until, lock);
+    }
+    if (!waiter.done() && !closed_ && now() >= until) return WaitResult::kTurnOver;
+  }
+  return WaitResult::kReady;
+}
+
+void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
+  drain();
+  if (waiter.done() || closed_) return;
+  const Nanos began = now();
+  Nanos spin_until = std::min(until, began + spin_);
+  bool slept = false;
+  for (;;) {
+    // Poll without the lock: only a look at the rings' tails.
+    bool found = false;
+    for (Nanos time = now(); !found && time < spin_until; time = now()) {
+      lock.unlock();
+      for (int i = 0; i < kLooksPerClockRead && !found; ++i) {
+        os::relax();
+        found = !looks_empty();
+      }
+      lock.lock();
+    }
+    if (found) {
+      drain();
+      if (waiter.done() || closed_) break;
+      if (now() >= until) return;
+      continue;
+    }
+    if (now() >= until) return;
+    before_sleep();
+    if (!drain() && !waiter.done() && !closed_) {
+      lock.unlock();
+      sleep(until);
+      lock.lock();
+      slept = true;
+    }
+    after_sleep();
+    drain();
+    if (waiter.done() || closed_) break;
+    const Nanos time = now();
+    if (time >= until) return;
+    spin_until = std::min(until, time + spin_);
+  }
+  // Where a short spin would have been enough, spin longer next time; else give the core away
+  // sooner.
+  const bool worth = now() - began < max_spin_;
+  spin_ = worth ? max_spin_ : (slept ? std::max(std::min(kMinSpin, max_spin_), spin_ / 2) : spin_);
+}
+
+void Pump::follow(Waiter& waiter, Nanos until, MutexLock& lock) {
+  followers_.push_back(&waiter);
+  waiter.sleeping = true;
+  const uint32_t word = waiter.word.load(std::memory_order_relaxed);  // written under the lock
+  lock.unlock();
+  os::futex_wait(&waiter.word, word, std::max<Nanos>(0, until - now()));
+  lock.lock();
+  waiter.sleeping = false;
+  followers_.erase(std::find(followers_.begin(), followers_.end(), &waiter));
+}
+
+void Pump::notify(Waiter& waiter) {
+  ++waiter.ready;
+  if (waiter.done() && waiter.sleeping) wake(waiter);
+}
+
+void Pump::wake(Waiter& waiter) {
+  waiter.word.fetch_add(1, std::memory_order_release);  // partner: the kernel's look in futex_wait
+  os::futex_wake(&waiter.word, 1);
+}
+
+void Pump::wake_everybody() {
+  for (Waiter* waiter : followers_) wake(*waiter);
+}
+
+}  // namespace bolide::node

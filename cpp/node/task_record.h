@@ -1,0 +1,60 @@
+// task_record: a task as the node keeps it, from submission to its result. One allocation: the
+// scheduler's part, the wire header, and the body exactly as it goes into a worker's ring:
+// dependency ids, contained ids, encoded arguments, name; each padded to 8 bytes.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <span>
+#include <string_view>
+
+#include "base/assert.h"
+#include "ipc/cursor.h"
+#include "ipc/records.h"
+#include "sched/task.h"
+#include "store/object_table.h"
+
+namespace bolide::node {
+
+struct Task : sched::Task {
+  store::ObjectEntry* result = nullptr;  // of the first return; nullptr when there is none
+  store::ObjectEntry* function = nullptr;
+  ipc::TaskHeader header{};
+
+  static uint64_t body_size(const ipc::TaskHeader& header) {
+    return (uint64_t{header.dependencies} + header.contained) * 8 +
+           ipc::align8(header.argument_bytes) + ipc::align8(header.name_bytes);
+  }
+
+  // make allocates a task with room for the body that the header describes.
+  static Task* make(const ipc::TaskHeader& header) {
+    void* memory = std::malloc(sizeof(Task) + body_size(header));
+    BOLIDE_CHECK(memory != nullptr, "no memory for a task record");
+    auto* task = new (memory) Task;
+    task->header = header;
+    return task;
+  }
+  static void destroy(Task* task) {
+    task->~Task();
+    std::free(task);
+  }
+
+  std::byte* body() { return reinterpret_cast<std::byte*>(this + 1); }
+  uint64_t body_bytes() const { return body_size(header); }
+
+  std::span<const uint64_t> dependencies() {
+    return {reinterpret_cast<const uint64_t*>(body()), header.dependencies};
+  }
+  std::span<const uint64_t> contained() {
+    return {reinterpret_cast<const uint64_t*>(body()) + header.dependencies, header.contained};
+  }
+  std::string_view name() {
+    const std::byte* at = body() + (uint64_t{header.dependencies} + header.contained) * 8 +
+                          ipc::align8(header.argument_bytes);
+    return {reinterpret_cast<const char*>(at), header.name_bytes};
+  }
+};
+static_assert(sizeof(Task) % 8 == 0);
+
+}  // namespace bolide::node

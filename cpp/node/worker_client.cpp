@@ -1,0 +1,422 @@
+// worker_client: what user code in a worker asks of the node. The stream of tasks is in
+// worker_loop.cpp.
+#include "node/worker_client.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "node/worker_push.h"
+#include "os/cpu.h"
+#include "os/futex.h"
+#include "os/memory.h"
+#include "os/process.h"
+
+namespace bolide::node {
+namespace {
+
+using ipc::RecordType;
+using ipc::Urgency;
+
+constexpr Nanos kTryBeforeLending = 20'000;
+constexpr size_t kAwaitedAtMost = 64;
+constexpr Nanos kAskAgain = 20 * kMillisecond;
+constexpr uint64_t kLargeObject = 1 << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
+  auto link = os::Mapping::map(d.link, ipc::kLinkSize, os::Access::kReadWrite);
+  if (!link.is_ok()) return link.status().clone();
+  ipc::LinkHeader header;
+  std::memcpy(&header, link->data(), sizeof header);
+  std::byte* tasks = link->data() + ipc::kTaskRingOffset;
+  std::byte* replies = link->data() + ipc::kReplyRingOffset;
+  if (header.magic != ipc::kLinkMagic || header.version != ipc::kLinkVersion ||
+      !ipc::valid_ring(tasks, ipc::kRingCapacity) ||
+      !ipc::valid_ring(replies, ipc::kRingCapacity)) {
+    return Status(Code::kCorrupt, "the link to the node is corrupt or of another version");
+  }
+  auto bell = os::Mapping::map(d.bell, sizeof(ipc::BellPage), os::Access::kRead);
+  if (!bell.is_ok()) return bell.status().clone();
+
+  std::unique_ptr<WorkerClient> client(new WorkerClient(header.spin_ns));
+  client->header_ = header;
+  client->session_ = header.session;
+  client->inline_limit_ = header.inline_limit;
+  client->link_memory_ = link.take();
+  client->bell_memory_ = bell.take();
+  client->socket_ = std::move(d.socket);
+  client->events_[0] = std::move(d.waiter_event);
+  client->events_[1] = std::move(d.supervisor_event);
+  client->owner_ = std::move(d.owner);
+  client->tasks_ = ipc::RingConsumer(tasks, ipc::kRingCapacity);
+  client->replies_ = ipc::RingProducer(replies, ipc::kRingCapacity);
+  client->bell_ =
+      ipc::BellReader(reinterpret_cast<const ipc::BellPage*>(client->bell_memory_.data()));
+  if (header.soft_fds != 0) {
+    if (auto limit = os::fd_limit(); limit.is_ok()) {
+      static_cast<void>(os::restore_fd_limit({header.soft_fds, limit->hard}));
+    }
+  }
+  // Nothing of this process outlives the node: neither it nor what its tasks have started.
+  auto watcher = os::start_thread("bolide-owner", [raw = client.get()] {
+    pollfd item{raw->owner_.get(), POLLIN, 0};
+    while (os::poll_fds(&item, 1, -1) <= 0) {
+    }
+    os::kill_group(getpid(), SIGKILL);
+    _exit(1);
+  });
+  if (!watcher.is_ok()) return watcher.status().clone();
+  client->watcher_ = watcher.take();
+
+  MutexLock lock(client->mutex_);
+  const ipc::HelloRecord hello{getpid()};
+  client->push(RecordType::kHello, sizeof hello,
+               [&](std::byte* to) { ipc::Writer(to).put(hello); });
+  client->publish(Urgency::kWhenSleeping);
+  return client;
+}
+
+WorkerClient::~WorkerClient() { watcher_.abandon(); }
+
+ObjectId WorkerClient::next_ids(uint32_t count) {
+  const ObjectId id = make_object_id(ClientId{header_.client}, next_counter_);
+  next_counter_ += count;
+  return id;
+}
+
+// ---- speaking
+
+std::byte* WorkerClient::room(uint64_t size, uint16_t type) {
+  for (;;) {
+    if (std::byte* to = replies_.reserve(size, type)) return to;
+    ipc::RingControl* control = replies_.control();
+    const uint32_t signal = control->space_signal.load(std::memory_order_seq_cst);
+    control->producer_waiting.store(1, std::memory_order_seq_cst);  // partner: release_space
+    std::byte* to = replies_.reserve(size, type);
+    if (to == nullptr) {
+      publish(Urgency::kWhenSleeping);
+      os::futex_wait(&control->space_signal, signal, 100 * kMillisecond);
+    }
+    control->producer_waiting.store(0, std::memory_order_seq_cst);
+    if (to != nullptr) return to;
+  }
+}
+
+void WorkerClient::publish(Urgency moment) {
+  if (replies_.unpublished()) replies_.publish();
+  const auto answer = bell_.ask(moment);
+  if (!answer.ring) return;
+  const uint64_t one = 1;
+  const int fd = events_[static_cast<size_t>(answer.bell)].get();
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void WorkerClient::push_ids(RecordType type, std::span<const uint64_t> ids) {
+  constexpr size_t kMost = 1024;
+  for (size_t at = 0; at < ids.size(); at += kMost) {
+    const auto part = ids.subspan(at, std::min(kMost, ids.size() - at));
+    push(type, sizeof(ipc::ObjectList) + part.size_bytes(), [&](std::byte* to) {
+      ipc::Writer out(to);
+      out.put(ipc::ObjectList{part.size()});
+      out.bytes(part.data(), part.size_bytes());
+    });
+  }
+}
+
+void WorkerClient::flush_releases() {
+  if (!has_released_.load(std::memory_order_acquire)) return;  // partner: release
+  std::vector<ObjectEntry*> released;
+  {
+    MutexLock lock(release_mutex_);
+    released.swap(released_);
+    has_released_.store(false, std::memory_order_relaxed);  // written under release_mutex_
+  }
+  std::vector<uint64_t> gone;
+  for (ObjectEntry* entry : released) {
+    if (--entry->refs > 0) continue;
+    gone.push_back(entry->id.value);
+    table_.erase(entry);
+  }
+  push_ids(RecordType::kRelease, gone);
+}
+
+// ---- tasks and objects
+
+Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
+  ipc::TaskHeader header{};
+  header.function = request.function;
+  header.scheduling_class = request.scheduling_class;
+  header.dependencies = request.dependency_count;
+  header.contained = request.contained_count;
+  header.argument_bytes = request.argument_bytes;
+  header.name_bytes = request.name_bytes;
+  header.returns = request.returns;
+  header.max_retries = request.max_retries;
+  header.flags = request.flags;
+  const uint64_t size = sizeof header + (uint64_t{header.dependencies} + header.contained) * 8 +
+                        ipc::align8(header.argument_bytes) + ipc::align8(header.name_bytes);
+  MutexLock lock(mutex_);
+  flush_releases();
+  const ObjectId id = next_ids(std::max<uint32_t>(1, request.returns));
+  header.task = id.value;
+  push_sized(RecordType::kSubmit, size, lock, [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(header);
+    out.bytes(request.dependencies, request.dependency_count * sizeof(uint64_t));
+    out.bytes(request.contained, request.contained_count * sizeof(uint64_t));
+    out.bytes(request.arguments, request.argument_bytes);
+    out.bytes(request.name, request.name_bytes);
+  });
+  ObjectEntry* first = nullptr;
+  for (uint32_t i = 0; i < request.returns; ++i) {
+    ObjectEntry* entry = table_.add(return_of(id, i));
+    entry->refs = 1;
+    if (i == 0) first = entry;
+  }
+  publish(Urgency::kAlways);
+  return first;
+}
+
+Status WorkerClient::define_class(uint64_t key,
+                                  std::span<const std::pair<std::string, int64_t>> need) {
+  uint64_t size = sizeof(ipc::ClassHeader);
+  for (const auto& [name, amount] : need) {
+    size += sizeof(ipc::ResourceEntry) + ipc::align8(name.size());
+  }
+  MutexLock lock(mutex_);
+  push_sized(RecordType::kDefineClass, size, lock, [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(ipc::ClassHeader{key, static_cast<uint32_t>(need.size()), 0});
+    for (const auto& [name, amount] : need) {
+      out.put(ipc::ResourceEntry{amount, static_cast<uint32_t>(name.size()), 0});
+      out.bytes(name.data(), name.size());
+    }
+  });
+  return Status();
+}
+
+Result<ObjectEntry*> WorkerClient::put_inline(const void* data, uint64_t size,
+                                              std::span<const uint64_t> contained,
+                                              uint8_t flags) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  ObjectEntry* entry = table_.add(next_ids(1));
+  entry->refs = 1;
+  table_.set_inline(entry, data, size, flags);
+  ipc::ValueHeader header{};
+  header.object = entry->id.value;
+  header.size = size;
+  header.contained = static_cast<uint32_t>(contained.size());
+  header.kind = ipc::ValueKind::kInline;
+  header.flags = flags;
+  push_sized(RecordType::kPut, sizeof header + ipc::align8(size) + contained.size_bytes(), lock,
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               out.put(header);
+               out.bytes(data, size);
+               out.bytes(contained.data(), contained.size_bytes());
+             });
+  publish(Urgency::kAlways);
+  return entry;
+}
+
+Result<ObjectEntry*> WorkerClient::put_stored(const store::Slot& slot,
+                                              std::span<const uint64_t> contained,
+                                              uint8_t flags) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  ObjectEntry* entry = table_.add(next_ids(1));
+  entry->refs = 1;
+  table_.set_stored(entry, slot.where, flags);
+  ipc::ValueHeader header{};
+  header.object = entry->id.value;
+  header.size = slot.where.size;
+  header.contained = static_cast<uint32_t>(contained.size());
+  header.kind = ipc::ValueKind::kStored;
+  header.flags = flags;
+  push_sized(RecordType::kPut, sizeof header + sizeof slot.where + contained.size_bytes(), lock,
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               out.put(header);
+               out.put(slot.where);
+               out.bytes(contained.data(), contained.size_bytes());
+             });
+  publish(Urgency::kAlways);
+  return entry;
+}
+
+// reserve_locked finds room, asking the node for a chunk where there is none.
+Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline, MutexLock& lock,
+                                    store::Slot* slot) {
+  for (;;) {
+    if (auto found = arena_.allocate(size)) {
+      *slot = *found;
+      return Status();
+    }
+    if (closed_) return Status(Code::kClosed, "the runtime was shut down");
+    if (!chunk_asked_) {
+      chunk_asked_ = true;
+      chunk_refused_.clear();
+      const ipc::ChunkRequest request{arena_.chunk_size_for(size), size, control ? 1u : 0u, 0};
+      push(RecordType::kChunkWanted, sizeof request,
+           [&](std::byte* to) { ipc::Writer(to).put(request); });
+      publish(Urgency::kAlways);
+    }
+    Waiter waiter;
+    chunk_waiters_.push_back(&waiter);
+    const bool refused = !chunk_refused_.empty();
+    wait_turn(waiter, refused ? std::min(deadline, now() + kAskAgain) : INT64_MAX, lock);
+    chunk_waiters_.erase(std::find(chunk_waiters_.begin(), chunk_waiters_.end(), &waiter));
+    if (!chunk_refused_.empty() && now() >= deadline) return Status(Code::kFull, chunk_refused_);
+  }
+}
+
+Result<store::Slot> WorkerClient::reserve(uint64_t size, Nanos deadline) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  store::Slot slot;
+  Status status = reserve_locked(size, false, deadline, lock, &slot);
+  if (!status.is_ok()) return status;
+  return slot;
+}
+
+void WorkerClient::abandon(const store::Slot& slot) {
+  MutexLock lock(mutex_);
+  arena_.free(slot.where);
+}
+
+// ---- references
+
+ObjectEntry* WorkerClient::acquire(ObjectId id) {
+  MutexLock lock(mutex_);
+  ObjectEntry* entry = table_.find(id);
+  if (entry == nullptr) {
+    flush_releases();
+    entry = table_.add(id);
+    push_ids(RecordType::kAcquire, std::span(&id.value, 1));
+  }
+  ++entry->refs;
+  return entry;
+}
+
+ObjectEntry* WorkerClient::find(ObjectId id) {
+  MutexLock lock(mutex_);
+  return table_.find(id);
+}
+
+void WorkerClient::add_reference(ObjectEntry* entry) {
+  MutexLock lock(mutex_);
+  ++entry->refs;
+}
+
+void WorkerClient::release(ObjectEntry* entry) {
+  const bool large = entry->ready() && entry->holding == store::Holding::kStored &&
+                     entry->where.size >= kLargeObject;
+  {
+    MutexLock lock(release_mutex_);
+    released_.push_back(entry);
+    has_released_.store(true, std::memory_order_release);  // partner: flush_releases
+  }
+  if (!large) return;  // the next message takes it along
+  MutexLock lock(mutex_);
+  flush_releases();
+  publish(Urgency::kAlways);
+}
+
+// ---- waiting
+
+void WorkerClient::ask(std::span<ObjectEntry* const> entries, bool value) {
+  const uint8_t asked = value ? store::kAsked : store::kAskedReady;
+  MutexLock lock(mutex_);
+  flush_releases();
+  std::vector<uint64_t> ids;
+  for (ObjectEntry* entry : entries) {
+    if (entry->ready() || (entry->flags & asked) != 0) continue;
+    entry->flags |= asked;
+    ids.push_back(entry->id.value);
+  }
+  if (ids.empty()) return;
+  push_ids(value ? RecordType::kGet : RecordType::kWait, ids);
+  publish(Urgency::kAlways);
+}
+
+WaitResult WorkerClient::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
+                              WaitMode& mode) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  Waiter waiter;
+  waiter.needed = needed;
+  std::vector<ObjectEntry*> pending;
+  for (ObjectEntry* entry : entries) {
+    const bool known = (entry->flags & store::kKnownReady) != 0 &&
+                       (entry->flags & store::kAsked) == 0;
+    if (entry->ready() || known) {
+      ++waiter.ready;
+    } else {
+      pending.push_back(entry);
+    }
+  }
+  if (waiter.is_ready()) return WaitResult::kReady;
+  for (ObjectEntry* entry : pending) {
+    entry->flags |= store::kWatched;
+    watchers_[entry->id.value].push_back(&waiter);
+  }
+  WaitResult result = WaitResult::kTurnOver;
+  if (mode.runs_task && !mode.declared) {
+    // An answer that is on its way is not worth lending the CPU.
+    result = wait_turn(waiter, std::min(until, now() + kTryBeforeLending), lock);
+    if (result == WaitResult::kTurnOver && now() < until) declare_blocked(pending, mode);
+  }
+  if (result == WaitResult::kTurnOver) {
+    const bool takes_tasks = mode.can_inline && mode.declared && task_waiter_ == nullptr;
+    if (takes_tasks) {
+      task_waiter_ = &waiter;
+      inline_only_ = true;
+    }
+    result = wait_turn(waiter, until, lock);
+    if (takes_tasks) task_waiter_ = nullptr;
+  }
+  for (ObjectEntry* entry : pending) {
+    auto it = watchers_.find(entry->id.value);
+    if (it == watchers_.end()) continue;
+    std::erase(it->second, &waiter);
+    if (it->second.empty()) {
+      watchers_.erase(it);
+      entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
+    }
+  }
+  return waiter.has_task ? WaitResult::kRunTask : result;
+}
+
+void WorkerClient::declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode) {
+  mode.declared = true;
+  const size_t count = std::min(pending.size(), kAwaitedAtMost);
+  const ipc::BlockedRecord record{mode.can_inline ? 1u : 0u, static_cast<uint32_t>(count)};
+  push(RecordType::kBlocked, sizeof record + count * sizeof(uint64_t), [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(record);
+    for (size_t i = 0; i < count; ++i) out.put(pending[i]->id.value);
+  });
+  publish(Urgency::kAlways);
+}
+
+void WorkerClient::end_wait(WaitMode& mode) {
+  if (!mode.declared) return;
+  mode.declared = false;
+  MutexLock lock(mutex_);
+  const ipc::BlockedRecord record{0, 0};
+  push(RecordType::kUnblocked, sizeof record,
+       [&](std::byte* to) { ipc::Writer(to).put(record); });
+  publish(Urgency::kWhenSleeping);
+}
+
+Status WorkerClient::watch(ObjectEntry*, std::shared_ptr<CompletionQueue>, uint64_t) {
+  return Status(Code::kInvalid, "a worker has no thread that could watch an object");
+}
+
+}  // namespace bolide::node

@@ -1,0 +1,176 @@
+// worker_client: a worker process's side of its link to the node: the client interface for user
+// code that runs in the worker, and the stream of tasks for the worker's main thread.
+//
+// It is Python-free; the binding decodes and runs. One lock (the pump's) guards both ring ends
+// and the local table; it is never held while user code runs, and a thread that waits for ring
+// space keeps it, which is safe because the node never waits for a worker.
+//
+// Invariants
+//   1. What one process tells the node (acquire, submit, put, result, release) goes through one
+//      ring in program order, so a release never overtakes the message that replaces it.
+//   2. Each entry of the local table stands for one reference in the node's table.
+//   3. A task record is claimed before it is popped (claim.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/api.h"
+#include "ipc/bell.h"
+#include "ipc/claim.h"
+#include "ipc/cursor.h"
+#include "ipc/link.h"
+#include "node/client.h"
+#include "os/thread.h"
+
+namespace bolide::node {
+
+// A task as it lies in the ring; valid until task_taken().
+struct TaskView {
+  ipc::TaskHeader header;
+  const uint64_t* dependencies;
+  const uint64_t* contained;
+  const std::byte* arguments;
+  const char* name;
+  const std::byte* values;  // of the dependencies, each as in kValue
+  uint64_t value_bytes;
+};
+
+class BOLIDE_API WorkerClient : public Client {
+ public:
+  struct Descriptors {
+    os::Fd link, socket, bell, waiter_event, supervisor_event, owner;
+  };
+  // attach maps the link and says hello. After a fork, in the new process, before any thread.
+  static Result<std::unique_ptr<WorkerClient>> attach(Descriptors descriptors);
+  ~WorkerClient() override;
+
+  // --- the main thread's loop
+  enum class Next : uint8_t { kTask, kNothing, kShutdown };
+  // next_task gives the next task, waiting for it until `until`; 0: only a look. kShutdown: the
+  // node wants this process to end, or is gone.
+  Next next_task(TaskView* task, Nanos until);
+  // inline_task gives the task for which wait() returned kRunTask.
+  Next inline_task(TaskView* task);
+  // task_taken: the view has been decoded, its bytes may go.
+  void task_taken();
+  // function_value is an exported function's bytes, nullptr when it was never sent.
+  const std::byte* function_value(uint64_t function, uint64_t* size);
+  // forgotten returns functions that nobody can call any more.
+  std::vector<uint64_t> forgotten();
+
+  // --- results: begin, one add for each return, end
+  void begin_result(uint64_t sequence, uint32_t returns);
+  void add_inline(const void* data, uint64_t size, std::span<const uint64_t> contained,
+                  uint8_t flags);
+  void add_stored(const store::Slot& slot, std::span<const uint64_t> contained, uint8_t flags);
+  void end_result(Nanos duration);
+
+  // set_local records where a dependency that came with a task lies.
+  void set_local(ObjectEntry* entry, const Location& where);
+
+  void write_output(uint32_t stream, std::string_view line);
+
+  // Client
+  Result<ObjectEntry*> submit(const SubmitRequest& request) override;
+  Status define_class(uint64_t key,
+                      std::span<const std::pair<std::string, int64_t>> need) override;
+  Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
+                                  std::span<const uint64_t> contained, uint8_t flags) override;
+  Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
+  Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
+                                  uint8_t flags) override;
+  void abandon(const store::Slot& slot) override;
+  const std::byte* resolve(const Location& where) override { return views_.resolve(where); }
+  ObjectEntry* acquire(ObjectId id) override;
+  ObjectEntry* find(ObjectId id) override;
+  void add_reference(ObjectEntry* entry) override;
+  void release(ObjectEntry* entry) override;
+  void ask(std::span<ObjectEntry* const> entries, bool value) override;
+  WaitResult wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
+                  WaitMode& mode) override;
+  void end_wait(WaitMode& mode) override;
+  Status watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue,
+               uint64_t token) override;
+
+ protected:
+  // Pump
+  bool drain() override;
+  bool looks_empty() const override;
+  void before_sleep() override;
+  void sleep(Nanos until) override;
+  void after_sleep() override;
+
+ private:
+  explicit WorkerClient(Nanos spin) : Client(spin) {}
+
+  template <class Fill>
+  void push(ipc::RecordType type, uint64_t size, Fill fill);
+  template <class Fill>
+  void push_sized(ipc::RecordType type, uint64_t size, MutexLock& lock, Fill fill);
+  void push_ids(ipc::RecordType type, std::span<const uint64_t> ids);
+  std::byte* room(uint64_t size, uint16_t type);
+  void publish(ipc::Urgency moment);
+  void flush_releases();
+  void declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode);
+
+  // handle_record does what the record says. False: it is a task for task_waiter_ and stays.
+  bool handle_record(ipc::Record& record);
+  void handle(ipc::RecordType type, const std::byte* data, uint64_t size);
+  void on_value(ipc::Reader& in);
+  void on_chunk(ipc::Reader& in);
+  bool accepts(const ipc::TaskHeader& header) const;
+  ipc::RecordType unwrap(const ipc::Record& record, const std::byte** data, uint64_t* size,
+                         Location* jumbo_at);
+  void release_space();
+  std::byte* grow_result(uint64_t size);
+  bool take_task(TaskView* task);
+  void free_jumbo(const Location& where);
+  void value_ready(ObjectEntry* entry);
+  Status reserve_locked(uint64_t size, bool control, Nanos deadline, MutexLock& lock,
+                        store::Slot* slot);
+  ObjectId next_ids(uint32_t count);
+  [[noreturn]] void give_up(const char* why);
+
+  ipc::LinkHeader header_{};
+  os::Mapping link_memory_;
+  os::Mapping bell_memory_;
+  os::Fd socket_;
+  os::Fd events_[2];
+  os::Fd owner_;
+  ipc::RingConsumer tasks_;
+  ipc::RingProducer replies_;
+  ipc::BellReader bell_;
+  store::ObjectTable table_;
+  store::Arena arena_;
+  uint64_t next_counter_ = 1;
+
+  // tasks
+  Waiter* task_waiter_ = nullptr;  // the thread that takes tasks now: idle, or blocked and able
+  bool inline_only_ = false;       // it takes only what it waits for
+  std::atomic<bool> task_at_head_{false};
+  Location taken_jumbo_{};      // of the task that is being decoded
+  bool holds_record_ = false;   // a task's record is being decoded: its space must stay
+  bool shutdown_ = false;
+  std::unordered_map<uint64_t, std::vector<std::byte>> functions_;
+  std::vector<uint64_t> forgotten_;
+  std::vector<std::byte> result_;
+
+  // waiting
+  Nanos sleep_until_ = 0;  // when the arena must be trimmed
+  uint32_t signal_ = 0;    // data_signal before the last look at the ring
+  std::unordered_map<uint64_t, std::vector<Waiter*>> watchers_;
+  std::vector<Waiter*> chunk_waiters_;
+  bool chunk_asked_ = false;
+  std::string chunk_refused_;
+
+  Mutex release_mutex_;
+  std::vector<ObjectEntry*> released_ GUARDED_BY(release_mutex_);
+  std::atomic<bool> has_released_{false};
+  os::Thread watcher_;
+};
+
+}  // namespace bolide::node

@@ -1,0 +1,401 @@
+// worker_loop: a worker's stream of tasks and results, and what else arrives from the node.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "node/worker_client.h"
+#include "node/worker_push.h"
+#include "os/fd_passing.h"
+#include "os/futex.h"
+
+namespace bolide::node {
+namespace {
+
+using ipc::RecordType;
+using ipc::Urgency;
+
+}  // namespace
+
+// give_up ends a worker whose ring cannot be read any more; the node sees its death.
+void WorkerClient::give_up(const char* why) {
+  static_cast<void>(::write(STDERR_FILENO, why, std::strlen(why)));
+  _exit(70);
+}
+
+// ---- reading
+
+bool WorkerClient::looks_empty() const {
+  return task_at_head_.load(std::memory_order_acquire) || !tasks_.has_data();  // partner: drain
+}
+
+bool WorkerClient::drain() {
+  bool found = false;
+  while (!task_at_head_.load(std::memory_order_relaxed)) {  // written under the lock
+    ipc::Record record;
+    const auto peek = tasks_.peek(record);
+    if (peek == ipc::RingConsumer::Peek::kEmpty) break;
+    if (peek == ipc::RingConsumer::Peek::kCorrupt) give_up("bolide: the worker's task ring is corrupt\n");
+    found = true;
+    if (!handle_record(record)) break;
+  }
+  // Space goes back in large steps, or when all is read: the node looks at it rarely.
+  if (!task_at_head_.load(std::memory_order_relaxed) && !holds_record_) release_space();
+  return found;
+}
+
+void WorkerClient::release_space() {
+  if (tasks_.unreleased() == 0) return;
+  if (tasks_.has_data() && tasks_.unreleased() < tasks_.capacity() / 8) return;
+  // The node does not sleep for space; it looks when the bell rings.
+  if (tasks_.release_space()) publish(Urgency::kWhenSleeping);
+}
+
+RecordType WorkerClient::unwrap(const ipc::Record& record, const std::byte** data,
+                                uint64_t* size, Location* jumbo_at) {
+  *data = record.payload;
+  *size = record.size;
+  auto type = static_cast<RecordType>(record.type);
+  if (type != RecordType::kJumbo) return type;
+  ipc::Reader in(record.payload, record.size);
+  const auto jumbo = in.take<ipc::JumboRecord>();
+  *data = views_.resolve(jumbo.where);
+  if (!in.ok() || *data == nullptr || jumbo.size > jumbo.where.size) {
+    give_up("bolide: a large record lies nowhere\n");
+  }
+  *size = jumbo.size;
+  *jumbo_at = jumbo.where;
+  return static_cast<RecordType>(jumbo.type);
+}
+
+bool WorkerClient::accepts(const ipc::TaskHeader& header) const {
+  return task_waiter_ != nullptr && (!inline_only_ || (header.flags & ipc::kInline) != 0);
+}
+
+bool WorkerClient::handle_record(ipc::Record& record) {
+  const std::byte* data;
+  uint64_t size;
+  Location jumbo_at{};
+  const RecordType type = unwrap(record, &data, &size, &jumbo_at);
+  if (type == RecordType::kTask) {
+    ipc::Reader in(data, size);
+    const auto header = in.take<ipc::TaskHeader>();
+    if (accepts(header)) {
+      task_at_head_.store(true, std::memory_order_release);  // partner: looks_empty
+      task_waiter_->has_task = true;
+      if (task_waiter_->sleeping) wake(*task_waiter_);
+      return false;
+    }
+    // The thread that could run it is busy or blocked.
+    const bool mine = ipc::try_claim(tasks_.control(), record, header.sequence,
+                                     ipc::Purpose::kHandBack);
+    tasks_.pop();
+    if (mine) {
+      const ipc::SequenceRecord back{header.sequence};
+      push(RecordType::kHandBack, sizeof back,
+           [&](std::byte* to) { ipc::Writer(to).put(back); });
+      publish(Urgency::kAlways);
+    }
+  } else {
+    tasks_.pop();
+    handle(type, data, size);
+  }
+  if (jumbo_at.size != 0) free_jumbo(jumbo_at);
+  return true;
+}
+
+void WorkerClient::free_jumbo(const Location& where) {
+  push(RecordType::kFreeSpan, sizeof where, [&](std::byte* to) { ipc::Writer(to).put(where); });
+}
+
+void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size) {
+  ipc::Reader in(data, size);
+  switch (type) {
+    case RecordType::kValue:
+      on_value(in);
+      break;
+    case RecordType::kReady: {
+      const auto list = in.take<ipc::ObjectList>();
+      const uint64_t* ids = in.ids(list.count);
+      for (uint64_t i = 0; in.ok() && i < list.count; ++i) {
+        ObjectEntry* entry = table_.find(ObjectId{ids[i]});
+        if (entry == nullptr || entry->ready()) continue;
+        entry->flags |= store::kKnownReady;
+        if ((entry->flags & store::kAsked) == 0) value_ready(entry);
+      }
+      break;
+    }
+    case RecordType::kForget: {
+      const auto list = in.take<ipc::ObjectList>();
+      const uint64_t* ids = in.ids(list.count);
+      for (uint64_t i = 0; in.ok() && i < list.count; ++i) {
+        functions_.erase(ids[i]);
+        forgotten_.push_back(ids[i]);
+      }
+      break;
+    }
+    case RecordType::kChunk:
+      on_chunk(in);
+      break;
+    case RecordType::kChunkRefused: {
+      const auto refusal = in.take<ipc::ChunkRefusal>();
+      const std::byte* text = in.bytes(refusal.text_bytes);
+      chunk_refused_ = text == nullptr
+                           ? "the object store is full"
+                           : std::string(reinterpret_cast<const char*>(text), refusal.text_bytes);
+      chunk_asked_ = false;
+      for (Waiter* waiter : chunk_waiters_) notify(*waiter);
+      break;
+    }
+    case RecordType::kChunkClosed:
+      views_.drop(ChunkId{in.take<ipc::ChunkNotice>().chunk});
+      break;
+    case RecordType::kFreeSpan:
+      arena_.free(in.take<Location>());
+      break;
+    case RecordType::kShutdown:
+      shutdown_ = true;
+      if (task_waiter_ != nullptr) notify(*task_waiter_);
+      break;
+    default:
+      give_up("bolide: a record of an unknown type\n");
+  }
+  if (!in.ok()) give_up("bolide: a record is too short\n");
+}
+
+void WorkerClient::on_value(ipc::Reader& in) {
+  const auto header = in.take<ipc::ValueHeader>();
+  const bool stored = header.kind == ipc::ValueKind::kStored;
+  const Location where = stored ? in.take<Location>() : Location{};
+  const std::byte* bytes = stored || header.size == 0 ? nullptr : in.bytes(header.size);
+  if (!in.ok()) return;
+  if ((header.flags & ipc::kFunction) != 0) {
+    if (stored) bytes = views_.resolve(where);
+    if (bytes == nullptr) give_up("bolide: an exported function lies nowhere\n");
+    functions_[header.object].assign(bytes, bytes + header.size);
+    return;
+  }
+  ObjectEntry* entry = table_.find(ObjectId{header.object});
+  if (entry == nullptr || entry->ready()) return;  // dropped meanwhile
+  if (stored) {
+    table_.set_stored(entry, where, header.flags);
+  } else {
+    table_.set_inline(entry, bytes, header.size, header.flags);
+  }
+  value_ready(entry);
+}
+
+void WorkerClient::value_ready(ObjectEntry* entry) {
+  if ((entry->flags & store::kWatched) == 0) return;
+  entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
+  auto node = watchers_.extract(entry->id.value);
+  for (Waiter* waiter : node.mapped()) notify(*waiter);
+}
+
+void WorkerClient::on_chunk(ipc::Reader& in) {
+  const auto notice = in.take<ipc::ChunkNotice>();
+  uint32_t chunk = 0;
+  std::vector<os::Fd> fds;
+  auto got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&chunk, 1)), fds,
+                                 true);
+  if (!got.is_ok() || fds.size() != 1 || chunk != notice.chunk) {
+    give_up("bolide: a descriptor of the store did not arrive\n");
+  }
+  Status status;
+  if (notice.writable != 0) {
+    status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
+    chunk_asked_ = false;
+    chunk_refused_ = status.is_ok() ? "" : status.message();
+  }
+  if (status.is_ok()) status = views_.add(ChunkId{chunk}, fds[0], notice.size);
+  if (!status.is_ok() && notice.writable == 0) give_up("bolide: a part of the store cannot be mapped\n");
+  if (notice.writable != 0) {
+    for (Waiter* waiter : chunk_waiters_) notify(*waiter);
+  }
+}
+
+// ---- sleeping
+
+void WorkerClient::before_sleep() {
+  flush_releases();
+  const Nanos time = now();
+  for (ChunkId chunk : arena_.trim(time)) {
+    views_.drop(chunk);
+    const ipc::ChunkNotice notice{0, chunk.value, 0};
+    push(RecordType::kChunkReturned, sizeof notice,
+         [&](std::byte* to) { ipc::Writer(to).put(notice); });
+  }
+  sleep_until_ = arena_.next_trim(time).value_or(INT64_MAX);
+  tasks_.control()->consumer_waiting.store(1, std::memory_order_seq_cst);  // partner: publish
+  signal_ = tasks_.control()->data_signal.load(std::memory_order_seq_cst);
+  if (replies_.unpublished() || replies_.refresh_used() != 0) publish(Urgency::kWhenSleeping);
+}
+
+void WorkerClient::sleep(Nanos until) {
+  const Nanos left = std::min(until, sleep_until_) - now();
+  if (left > 0) os::futex_wait(&tasks_.control()->data_signal, signal_, left);
+}
+
+void WorkerClient::after_sleep() {
+  tasks_.control()->consumer_waiting.store(0, std::memory_order_seq_cst);
+}
+
+// ---- tasks
+
+WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  Waiter waiter;
+  task_waiter_ = &waiter;
+  inline_only_ = false;
+  Next next = Next::kNothing;
+  for (bool rung = false;;) {
+    if (!waiter.has_task && !has_leader()) drain();
+    if (waiter.has_task) {
+      waiter.has_task = false;
+      if (take_task(task)) {
+        next = Next::kTask;
+        break;
+      }
+      continue;
+    }
+    if (shutdown_ || closed_) {
+      next = Next::kShutdown;
+      break;
+    }
+    if (until == 0) break;
+    if (!rung) publish(Urgency::kWhenEmpty);
+    rung = true;
+    waiter.ready = 0;
+    if (wait_turn(waiter, until, lock) == WaitResult::kTurnOver) break;
+  }
+  task_waiter_ = nullptr;
+  return next;
+}
+
+WorkerClient::Next WorkerClient::inline_task(TaskView* task) {
+  MutexLock lock(mutex_);
+  return take_task(task) ? Next::kTask : Next::kNothing;
+}
+
+// take_task claims the record that drain() left at the head. False: the node has taken it back.
+bool WorkerClient::take_task(TaskView* task) {
+  ipc::Record record;
+  BOLIDE_CHECK(tasks_.peek(record) == ipc::RingConsumer::Peek::kRecord, "a task record vanished");
+  const std::byte* data;
+  uint64_t size;
+  Location jumbo_at{};
+  unwrap(record, &data, &size, &jumbo_at);
+  ipc::Reader in(data, size);
+  task->header = in.take<ipc::TaskHeader>();
+  const ipc::TaskHeader& header = task->header;
+  task->dependencies = in.ids(header.dependencies);
+  task->contained = in.ids(header.contained);
+  task->arguments = in.bytes(header.argument_bytes);
+  task->name = reinterpret_cast<const char*>(in.bytes(header.name_bytes));
+  task->value_bytes = in.left();
+  task->values = in.bytes(in.left());
+  if (!in.ok()) give_up("bolide: a task record is too short\n");
+  const bool mine = ipc::try_claim(tasks_.control(), record, header.sequence, ipc::Purpose::kRun);
+  tasks_.pop();
+  task_at_head_.store(false, std::memory_order_release);  // partner: looks_empty
+  if (!mine) {
+    if (jumbo_at.size != 0) free_jumbo(jumbo_at);
+    return false;
+  }
+  taken_jumbo_ = jumbo_at;
+  holds_record_ = true;
+  return true;
+}
+
+void WorkerClient::task_taken() {
+  MutexLock lock(mutex_);
+  holds_record_ = false;
+  if (taken_jumbo_.size != 0) free_jumbo(taken_jumbo_);
+  taken_jumbo_ = Location{};
+  release_space();
+}
+
+void WorkerClient::set_local(ObjectEntry* entry, const Location& where) {
+  MutexLock lock(mutex_);
+  if (entry->ready()) return;
+  table_.set_stored(entry, where, 0);
+  value_ready(entry);
+}
+
+const std::byte* WorkerClient::function_value(uint64_t function, uint64_t* size) {
+  MutexLock lock(mutex_);
+  auto it = functions_.find(function);
+  if (it == functions_.end()) return nullptr;
+  *size = it->second.size();
+  return it->second.data();
+}
+
+std::vector<uint64_t> WorkerClient::forgotten() {
+  MutexLock lock(mutex_);
+  return std::exchange(forgotten_, {});
+}
+
+// ---- results
+
+void WorkerClient::begin_result(uint64_t sequence, uint32_t returns) {
+  result_.resize(sizeof(ipc::ResultHeader));
+  const ipc::ResultHeader header{sequence, 0, returns, 0};
+  std::memcpy(result_.data(), &header, sizeof header);
+}
+
+std::byte* WorkerClient::grow_result(uint64_t size) {
+  const size_t at = result_.size();
+  result_.resize(at + size);
+  return result_.data() + at;
+}
+
+void WorkerClient::add_inline(const void* data, uint64_t size,
+                              std::span<const uint64_t> contained, uint8_t flags) {
+  ipc::ValueHeader header{};
+  header.size = size;
+  header.contained = static_cast<uint32_t>(contained.size());
+  header.kind = ipc::ValueKind::kInline;
+  header.flags = flags;
+  ipc::Writer out(grow_result(sizeof header + ipc::align8(size) + contained.size_bytes()));
+  out.put(header);
+  out.bytes(data, size);
+  out.bytes(contained.data(), contained.size_bytes());
+}
+
+void WorkerClient::add_stored(const store::Slot& slot, std::span<const uint64_t> contained,
+                              uint8_t flags) {
+  ipc::ValueHeader header{};
+  header.size = slot.where.size;
+  header.contained = static_cast<uint32_t>(contained.size());
+  header.kind = ipc::ValueKind::kStored;
+  header.flags = flags;
+  ipc::Writer out(grow_result(sizeof header + sizeof slot.where + contained.size_bytes()));
+  out.put(header);
+  out.put(slot.where);
+  out.bytes(contained.data(), contained.size_bytes());
+}
+
+void WorkerClient::end_result(Nanos duration) {
+  reinterpret_cast<ipc::ResultHeader*>(result_.data())->duration =
+      static_cast<uint64_t>(duration);
+  MutexLock lock(mutex_);
+  push_sized(RecordType::kResult, result_.size(), lock,
+             [&](std::byte* to) { std::memcpy(to, result_.data(), result_.size()); });
+  flush_releases();
+  publish(Urgency::kAlways);
+  if (result_.capacity() > (1 << 20)) result_ = {};
+}
+
+void WorkerClient::write_output(uint32_t stream, std::string_view line) {
+  MutexLock lock(mutex_);
+  const ipc::LogHeader header{stream, static_cast<uint32_t>(line.size())};
+  push_sized(RecordType::kLog, sizeof header + ipc::align8(line.size()), lock,
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               out.put(header);
+               out.bytes(line.data(), line.size());
+             });
+  publish(Urgency::kWhenEmpty);
+}
+
+}  // namespace bolide::node
