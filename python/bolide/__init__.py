@@ -1,0 +1,27 @@
+"""bolide: Ray's model, remote functions and objects, at the cost of a few function calls.
+
+``import bolide as ray`` runs programs written for Ray Core on one machine. This module only
+names what is public; the work is in the private modules beside it and in the C++ core.
+"""
+
+from ._hot import ObjectRef, get, put, wait
+from ._remote import remote
+from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
+from . import exceptions
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ObjectRef",
+    "available_resources",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "init",
+    "is_initialized",
+    "nodes",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]

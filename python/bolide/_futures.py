@@ -1,0 +1,105 @@
+"""ObjectRefs as futures: concurrent.futures, asyncio and `await`.
+
+In the driver nothing waits: the core tells the service thread, or, by one event descriptor an
+event loop, the loop itself. In a worker a thread waits for each.
+
+Thread safety: functions may be called from any thread that the future's rules allow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from concurrent.futures import Future
+
+from . import _hot, _runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def future_of(ref: _hot.ObjectRef) -> Future:
+    """A concurrent.futures.Future that gets the value or error of `ref`."""
+    future: Future = Future()
+    future.set_running_or_notify_cancel()
+
+    def resolve() -> None:
+        _settle(future, ref)
+
+    service = _runtime._service
+    if service is None:
+        _in_thread(resolve)
+    else:
+        token = service.add_callback(resolve)
+        _hot.watch_service(ref, token)
+    return future
+
+
+def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:
+    """An asyncio future of the running loop that gets the value or error of `ref`."""
+    loop = asyncio.get_running_loop()
+    if _runtime._service is None:
+        return asyncio.wrap_future(future_of(ref), loop=loop)
+    return _watcher_of(loop).future(ref)
+
+
+async def await_ref(ref: _hot.ObjectRef) -> Any:
+    """The value of `ref`, as `await ref` gives it."""
+    if ref.is_ready():
+        return _hot.get(ref)
+    return await asyncio_future_of(ref)
+
+
+def _settle(future: Any, ref: _hot.ObjectRef) -> None:
+    """Gives a future the value or error of a ready reference."""
+    try:
+        value = _hot.get(ref)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def _in_thread(target: Any) -> None:
+    import threading
+
+    threading.Thread(target=target, name="bolide-future", daemon=True).start()
+
+
+class _LoopWatcher:
+    """One event loop's completions: a descriptor that the loop watches, and its futures."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._completions = _hot.Completions()
+        self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef]] = {}
+        self._next_token = 1
+
+    def future(self, ref: _hot.ObjectRef) -> asyncio.Future:
+        if not self._futures:
+            self._loop.add_reader(self._completions.fileno(), self._on_ready)
+        token = self._next_token
+        self._next_token += 1
+        future = self._loop.create_future()
+        self._futures[token] = future, ref
+        self._completions.watch(ref, token)
+        return future
+
+    def _on_ready(self) -> None:
+        for token in self._completions.take():
+            future, ref = self._futures.pop(token)
+            if not future.done():
+                _settle(future, ref)
+        if not self._futures:
+            self._loop.remove_reader(self._completions.fileno())
+
+
+_watchers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def _watcher_of(loop: asyncio.AbstractEventLoop) -> _LoopWatcher:
+    watcher = _watchers.get(loop)
+    if watcher is None:
+        watcher = _watchers[loop] = _LoopWatcher(loop)
+    return watcher

@@ -1,0 +1,86 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True, auto_pickle=False, binding=False, embedsignature=False
+# distutils: language=c++
+"""The per-call path: references, calls, get, put, wait, and a worker's loop.
+
+What costs per task is here and nowhere else; everything rarer is plain Python. The parts, in
+the order in which a task meets them:
+
+    _hot_refs.pxi     Session, ObjectRef, View: who holds what in this process
+    _hot_encode.pxi   values -> bytes: small ones directly, arrays by their shape, else pickle
+    _hot_decode.pxi   bytes -> values; stored ones become read-only views
+    _hot_call.pxi     RemoteFunction: encode, submit, hand out references
+    _hot_get.pxi      get, put, wait
+    _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
+
+A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
+in a record):
+
+    NONE TRUE FALSE | INT i64 | FLOAT f64 | STR u32 utf8 | BYTES u64 data | TUPLE u32 values
+    REF u32               (arguments only) index of a top-level reference
+    ARRAY u8 ndim, u8 order, u16 length of dtype, dtype, i64 shape[], pad, data
+    PICKLE u32 buffers, u64 length, u64 lengths[], then each part padded to `align`
+
+Thread safety: the GIL, held everywhere but in waits and large copies. While the GIL is held no
+C++ lock is held across Python code, so finalisers may run anywhere.
+"""
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.dict cimport PyDict_GetItem, PyDict_Next, PyDict_Size
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
+from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact, PyLong_FromLongLong
+from cpython.object cimport Py_TYPE, PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy
+from libcpp cimport bool as cbool
+from libcpp.pair cimport pair
+from libcpp.memory cimport shared_ptr
+from libcpp.string cimport string
+from libcpp.unordered_map cimport unordered_map
+from libcpp.vector cimport vector
+
+from bolide cimport _native as native
+from bolide._native cimport (
+    byte_t, Client, CompletionQueue, Code, Holding, Location, Next, ObjectEntry, ObjectId,
+    ObjectTable, Slot, SubmitRequest, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
+)
+
+import pickle as _pickle
+import sys as _sys
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
+    void Py_SET_SIZE(object, Py_ssize_t)
+    object PyObject_Call(object, object, PyObject*)
+
+cdef int64_t MILLISECOND = 1000000
+cdef int64_t SECOND = 1000000000
+cdef int64_t FOREVER = 0x7fffffffffffffff
+
+# Hooks that the Python layer sets once (see _runtime.py), so that this module imports none of it.
+cdef object _auto_init = None
+cdef object _make_system_error = None
+cdef object _flush_output = None
+
+
+def set_hooks(auto_init, make_system_error, flush_output):
+    """Gives the callables that the hot path falls back on. Called once by bolide._runtime."""
+    global _auto_init, _make_system_error, _flush_output
+    _auto_init = auto_init
+    _make_system_error = make_system_error
+    _flush_output = flush_output
+
+
+include "_hot_refs.pxi"
+include "_hot_encode.pxi"
+include "_hot_decode.pxi"
+include "_hot_call.pxi"
+include "_hot_get.pxi"
+include "_hot_worker.pxi"

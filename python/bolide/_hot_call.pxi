@@ -1,0 +1,326 @@
+# _hot_call: calling a remote function. Part of _hot.pyx.
+#
+# f.remote(...) encodes the arguments, hands the task to the client and returns references. All
+# that is the same for every call of a function is worked out once, in __cinit__ or on export.
+
+
+cdef uint64_t _loading_id = 0  # in a worker: the function whose pickle is being read
+
+
+@cython.final
+cdef class Exported:
+    """A function as the runtime knows it: its object in the current session, made on first call.
+
+    `ref` is that object's reference. It is None for a function's handle to itself inside its own
+    code (recursion): that one is valid because the running task holds the function, and holding it
+    itself would keep it alive for ever.
+    """
+
+    cdef readonly object function  # None in a worker that only has a handle
+    cdef readonly str name
+    cdef uint64_t id
+    cdef ObjectRef ref
+    cdef Session session
+
+    def __init__(self, function, str name):
+        self.function = function
+        self.name = name
+
+    @staticmethod
+    def of_ref(ObjectRef ref not None, str name):
+        """The handle to a function that another process exported."""
+        cdef Exported self = Exported(None, name)
+        self.ref = ref
+        self.id = ref.entry.id.value
+        self.session = ref.session
+        return self
+
+    @staticmethod
+    def of_itself(str name):
+        """The handle of a function to itself, made while its pickle is being read in a worker."""
+        cdef Exported self = Exported(None, name)
+        self.id = _loading_id
+        self.session = _session
+        return self
+
+    def reference(self):
+        """The ObjectRef of the function's object in the current session."""
+        cdef ObjectId id
+        cdef Session session = need_session()
+        id.value = self.ensure(session)
+        return self.ref if self.ref is not None else ref_of_id(id)
+
+    cdef uint64_t ensure(self, Session session) except 0:
+        if self.session is session:
+            return self.id
+        if self.function is None:
+            raise_closed(session)
+        from ._export import export_function
+        self.ref = export_function(self)
+        self.id = self.ref.entry.id.value
+        self.session = session
+        return self.id
+
+
+def put_function(bytes value, list contained_refs):
+    """Puts an exported function (length and UTF-8 of its name, then a pickle); its ObjectRef."""
+    cdef Session session = need_session()
+    cdef vector[uint64_t] contained
+    cdef Slot slot
+    cdef ObjectEntry* entry
+    cdef ObjectRef ref
+    cdef const uint8_t* data = <const uint8_t*> PyBytes_AS_STRING(value)
+    for item in contained_refs:
+        ref = item
+        contained.push_back(ref.entry.id.value)
+    if <uint64_t> len(value) <= session.inline_limit:
+        entry = native.put_inline(session.client, data, len(value), contained, 4)
+    else:
+        reserve_slot(session, len(value), &slot)
+        copy_released(<uint8_t*> slot.data, data, len(value))
+        entry = native.put_stored(session.client, slot, contained, 4)
+    if entry == NULL:
+        raise core_error()
+    return make_ref(session, entry)
+
+
+def pickle_collecting(function):
+    """Pickles with `function(encoder_restart)`; gives its result and the references it contained."""
+    cdef Encoder encoder = take_encoder()
+    cdef void** slot = native.encoder_slot()
+    cdef void* outer = slot[0]
+    cdef list refs = []
+    cdef size_t i
+    cdef ObjectId id
+    slot[0] = <void*> encoder
+    try:
+        result = function(lambda: encoder.restart(0))
+        for i in range(encoder.contained.size()):
+            id.value = encoder.contained[i]
+            refs.append(ref_of_id(id))
+    finally:
+        slot[0] = outer
+        give_encoder(encoder)
+    return result, refs
+
+
+cdef ObjectRef ref_of_id(ObjectId id):
+    cdef ObjectEntry* entry = _session.client.acquire(id)
+    if entry == NULL:
+        raise corrupt_value()
+    return make_ref(_session, entry)
+
+
+@cython.final
+cdef class RemoteFunction:
+    """A function that runs in a worker when called as `f.remote(...)`.
+
+    Made by `@remote`; `.options(...)` gives one with other options. Calling it directly is an
+    error, as in Ray. Follows Ray's page "Tasks".
+    """
+
+    cdef readonly Exported exported
+    cdef readonly object _options         # bolide._options.TaskOptions
+    cdef readonly object _make            # (exported, options) -> RemoteFunction
+    cdef uint32_t returns
+    cdef int32_t max_retries
+    cdef uint64_t scheduling_class
+    cdef bytes task_name
+    cdef Session class_session
+    cdef readonly Py_ssize_t fewest, most  # positional arguments that need no closer look
+    cdef dict __dict__
+
+    def __init__(self, Exported exported, options, uint64_t scheduling_class, bounds):
+        self.exported = exported
+        self._options = options
+        self.returns = options.num_returns
+        self.max_retries = options.max_retries
+        self.scheduling_class = scheduling_class
+        self.task_name = b"" if options.name is None else options.name.encode("utf-8", "replace")
+        self.fewest, self.most = bounds
+
+    @property
+    def _function(self):
+        return self.exported.function
+
+    def __call__(self, *args, **kwargs):
+        raise TypeError(
+            f"Remote functions cannot be called directly. Instead of running '{self.exported.name}()', "
+            f"try '{self.exported.name}.remote()'."
+        )
+
+    def __repr__(self):
+        return f"RemoteFunction({self.exported.name})"
+
+    def options(self, **options):
+        """The same function with other options, e.g. ``f.options(num_returns=2).remote(...)``.
+
+        Args:
+            **options: those of ``@remote``; they override the decorator's one by one.
+
+        Returns:
+            A RemoteFunction.
+
+        Raises:
+            ValueError, TypeError: an option is unknown or its value out of range.
+        """
+        from ._remote import with_options
+        return with_options(self, options)
+
+    def remote(self, *args, **kwargs):
+        """Submits one call and returns its ObjectRef at once.
+
+        Args:
+            *args, **kwargs: as the function takes them. An ObjectRef among them is replaced by its
+                value; one nested in a list or another object stays a reference.
+
+        Returns:
+            An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.
+
+        Raises:
+            TypeError: the arguments do not fit the function, or one cannot be sent to a worker.
+        """
+        return call_remote(self, args, kwargs)
+
+    def __reduce__(self):
+        from ._export import reduce_remote_function
+        return reduce_remote_function(self)
+
+
+cdef object call_remote(RemoteFunction self, tuple args, dict kwargs):
+    cdef Session session = _session
+    if session is None or not session.alive:
+        session = need_session()
+    cdef uint64_t function = self.exported.ensure(session)
+    cdef Py_ssize_t n = PyTuple_GET_SIZE(args)
+    cdef Py_ssize_t named = 0 if kwargs is None else PyDict_Size(kwargs)
+    if named != 0 or n < self.fewest or n > self.most:
+        check_arguments(self, args, kwargs)
+    if self.scheduling_class != 0 and self.class_session is not session:
+        define_class(self, session)
+
+    cdef Encoder encoder = take_encoder()
+    cdef SubmitRequest request
+    cdef ObjectEntry* first
+    cdef Py_ssize_t i
+    try:
+        encoder.put_u32(<uint32_t> n)
+        encoder.put_u32(<uint32_t> named)
+        for i in range(n):
+            encode_argument(encoder, session, <object> PyTuple_GET_ITEM(args, i), self, i)
+        if named:
+            for key, value in kwargs.items():
+                encoder.encode_plain(key, 0)
+                encode_argument(encoder, session, value, self, key)
+        request.function = function
+        request.scheduling_class = self.scheduling_class
+        request.dependencies = encoder.dependencies.data()
+        request.contained = encoder.contained.data()
+        request.arguments = <const byte_t*> encoder.data
+        request.argument_bytes = <uint32_t> encoder.size
+        request.dependency_count = <uint32_t> encoder.dependencies.size()
+        request.contained_count = <uint32_t> encoder.contained.size()
+        request.name = PyBytes_AS_STRING(self.task_name)
+        request.name_bytes = <uint32_t> PyBytes_GET_SIZE(self.task_name)
+        request.returns = self.returns
+        request.max_retries = self.max_retries
+        request.flags = 0
+        first = native.submit(session.client, request)
+        if first == NULL and native.last_code() != Code.kOk:
+            raise core_error()
+    finally:
+        give_encoder(encoder)
+    if self.returns == 1:
+        return make_ref(session, first)
+    return make_refs(session, first, self.returns)
+
+
+cdef object make_refs(Session session, ObjectEntry* first, uint32_t count):
+    if count == 0:
+        return None
+    cdef ObjectId id = first.id
+    cdef uint64_t base = id.value
+    cdef list refs = []
+    cdef uint32_t i
+    for i in range(count):
+        id.value = base + i
+        refs.append(make_ref(session, session.client.find(id)))
+    return refs
+
+
+cdef int encode_argument(Encoder encoder, Session session, object value, RemoteFunction function, object where) except -1:
+    cdef size_t start = encoder.size
+    cdef size_t contained
+    cdef uint64_t size
+    cdef ObjectRef ref
+    if type(value) is ObjectRef:
+        ref = <ObjectRef> value
+        if ref.session is not session:
+            raise foreign_ref(ref)
+        return put_dependency(encoder, ref)
+    if encoder.encode_plain(value, 0) and encoder.size - start <= session.inline_limit:
+        return 0
+    encoder.size = start
+    contained = encoder.contained.size()
+    encoder.encode_value(value, lambda: argument_name(function, where))
+    size = encoder.parts_size(encoder.size - start, 8)
+    if size <= session.inline_limit:
+        return encoder.join_parts(start)
+    # Too large to travel in the task's record: it becomes an object of its own.
+    ref = store_encoded(encoder, session, start, contained)
+    encoder.kept.append(ref)
+    return put_dependency(encoder, ref)
+
+
+cdef int put_dependency(Encoder encoder, ObjectRef ref) except -1:
+    encoder.put_tag(T_REF)
+    encoder.put_u32(<uint32_t> encoder.dependencies.size())
+    encoder.dependencies.push_back(ref.entry.id.value)
+    return 0
+
+
+cdef ObjectRef store_encoded(Encoder encoder, Session session, size_t start, size_t contained):
+    """Puts the value that was encoded from `start` on into the store; takes its contained ids."""
+    cdef Slot slot
+    cdef vector[uint64_t] inner
+    cdef size_t i
+    encoder.store_value(session, start, &slot)
+    for i in range(contained, encoder.contained.size()):
+        inner.push_back(encoder.contained[i])
+    encoder.contained.resize(contained)
+    cdef ObjectEntry* entry = native.put_stored(session.client, slot, inner, 0)
+    if entry == NULL:
+        raise core_error()
+    return make_ref(session, entry)
+
+
+cdef object foreign_ref(ObjectRef ref):
+    return ValueError(
+        f"{ref!r} belongs to a bolide session that was shut down; references are valid only in "
+        "the session that made them"
+    )
+
+
+cdef object argument_name(RemoteFunction function, object where):
+    from ._export import argument_subject
+    return argument_subject(function.exported.function, function.exported.name, where)
+
+
+cdef int check_arguments(RemoteFunction self, tuple args, dict kwargs) except -1:
+    """Raises the TypeError that calling the function would raise."""
+    from ._export import check_signature
+    check_signature(self.exported.function, self.exported.name, args, kwargs or {})
+    return 0
+
+
+cdef int define_class(RemoteFunction self, Session session) except -1:
+    cdef vector[pair[string, int64_t]] need
+    cdef pair[string, int64_t] entry
+    for name, amount in self._options.resources:
+        entry.first = name.encode()
+        entry.second = amount
+        need.push_back(entry)
+    if not native.define_class(session.client, self.scheduling_class, need):
+        raise core_error()
+    self.class_session = session
+    return 0

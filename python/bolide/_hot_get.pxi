@@ -1,0 +1,413 @@
+# _hot_get: get, put and wait. Part of _hot.pyx.
+#
+# A value that is ready is decoded without a lock; anything else waits in the core without the
+# GIL, in turns of at most 100 ms on the main thread, between which Python looks for signals.
+
+cdef int64_t MAIN_TURN = 100 * 1000000
+cdef int64_t OTHER_TURN = 1000 * 1000000
+cdef object _get_ident = None
+cdef object _main_ident = None
+
+
+cdef int64_t deadline_of(object timeout) except -1:
+    """The monotonic time at which `timeout` seconds from now are over; None: never."""
+    if timeout is None:
+        return FOREVER
+    cdef double seconds
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}") from None
+    if seconds != seconds:
+        raise ValueError("timeout must be a number of seconds or None, not NaN")
+    if seconds < 0:
+        raise ValueError(f"timeout must not be negative, but it is {timeout!r}; use 0 to look once")
+    if seconds > 1e9:
+        return FOREVER
+    return native.now() + <int64_t> (seconds * 1e9)
+
+
+cdef int64_t turn_length() except -1:
+    global _get_ident, _main_ident
+    if _get_ident is None:
+        import _thread
+        import threading
+        _get_ident = _thread.get_ident
+        _main_ident = threading.main_thread().ident
+    return MAIN_TURN if _get_ident() == _main_ident else OTHER_TURN
+
+
+cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t needed, int64_t deadline, bint can_inline) except -1:
+    """Waits until `needed` of the entries are ready: 1; 0 when the deadline came first."""
+    cdef WaitMode mode
+    cdef WaitResult result
+    cdef int64_t turn = turn_length()
+    cdef int64_t until
+    mode.runs_task = session.running > 0 and _get_ident() == session.wait_thread
+    mode.can_inline = mode.runs_task and can_inline and deadline == FOREVER
+    mode.declared = False
+    try:
+        while True:
+            until = native.now() + turn
+            if until > deadline:
+                until = deadline
+            with nogil:
+                result = native.wait_turn(session.client, entries, n, needed, until, &mode)
+            if result == WaitResult.kReady:
+                return 1
+            if result == WaitResult.kClosed:
+                raise_closed(session)
+            if result == WaitResult.kRunTask:
+                run_inline(session)
+                continue
+            PyErr_CheckSignals()
+            if not session.alive:
+                raise_closed(session)
+            if native.now() >= deadline:
+                return 0
+    finally:
+        if mode.declared:
+            native.end_wait(session.client, &mode)
+
+
+cdef int raise_closed(Session session) except -1:
+    from .exceptions import RaySystemError
+    raise RaySystemError(
+        "the runtime was shut down, so this object cannot be had any more; call bolide.init() "
+        "and make it again"
+    )
+
+
+cdef object read_value(ObjectRef ref):
+    """The value of a ready reference; raises what it is if it is an error."""
+    cdef ObjectEntry* entry = ref.entry
+    cdef ValueBytes value
+    cdef const byte_t* data
+    cdef object result
+    if entry.holding == Holding.kStored:
+        data = ref.session.client.resolve(entry.where)
+        if data == NULL:
+            from .exceptions import ObjectLostError
+            raise ObjectLostError(ref.hex())
+        if entry.value_flags == 0:
+            return decode_all(<const uint8_t*> data, entry.where.size, 64, None, ref)
+        value.data = data
+        value.size = entry.where.size
+    else:
+        value = ObjectTable.inline_value(entry)
+        if entry.value_flags == 0:
+            return decode_all(<const uint8_t*> value.data, value.size, 8, None, None)
+    raise read_error(entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+
+
+cdef object read_error(ObjectEntry* entry, bytes data):
+    if entry.value_flags & 2:
+        return _make_system_error(-1, data)
+    from ._serialize import unpack_error
+    return unpack_error(data)
+
+
+cdef ObjectRef check_ref(object item, str function):
+    if type(item) is not ObjectRef:
+        raise TypeError(
+            f"bolide.{function} takes an ObjectRef or a list of them, but it got "
+            f"{_shorten(item)}, a {type(item).__name__}; references come from f.remote(...) and "
+            "bolide.put(...)"
+        )
+    cdef ObjectRef ref = <ObjectRef> item
+    return ref
+
+
+cdef str _shorten(object item):
+    try:
+        text = repr(item)
+    except Exception:
+        text = "an object whose repr raises"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+cdef object get_one(Session session, ObjectRef ref, int64_t deadline):
+    cdef ObjectEntry* entry = ref.entry
+    if not entry.ready():
+        if ref.session is not session or not session.alive:
+            raise_closed(session)
+        if session.worker != NULL:
+            native.ask(session.client, &entry, 1, True)
+        if not wait_entries(session, &entry, 1, 1, deadline, True):
+            raise timed_out(1, 1)
+    elif not ref.session.alive:
+        raise_closed(session)
+    return read_value(ref)
+
+
+cdef object timed_out(Py_ssize_t missing, Py_ssize_t total):
+    from .exceptions import GetTimeoutError
+    return GetTimeoutError(
+        f"Get timed out: {missing} of {total} objects were not ready in time; they are still "
+        "being made and can be got later"
+    )
+
+
+def get(refs, *, timeout=None):
+    """The value of a reference, or the values of a list of them; waits until they are there.
+
+    Args:
+        refs: an ObjectRef, or a list of them.
+        timeout: seconds to wait at most; None: without limit; 0: only look.
+
+    Returns:
+        The value, or a list of values in the order of `refs`. Arrays that lie in the object store
+        are read-only views of it, without a copy; everything else is a fresh copy.
+
+    Raises:
+        RayTaskError: the task raised; the exception is also an instance of what it raised.
+        WorkerCrashedError: its worker died more than `max_retries` times.
+        GetTimeoutError: it was not ready in time.
+        TypeError: `refs` is neither a reference nor a list of references.
+
+    Example:
+        >>> get(put(42))
+        42
+
+    Follows Ray's page "Fetching Object Data".
+    """
+    cdef Session session = _session
+    if session is None or not session.alive:
+        session = session_for(refs)
+    cdef int64_t deadline = FOREVER if timeout is None else deadline_of(timeout)
+    cdef ObjectRef ref
+    cdef Py_ssize_t i, n
+    cdef ObjectEntry* entry
+    cdef vector[ObjectEntry*] pending
+    if type(refs) is ObjectRef:
+        result = get_one(session, <ObjectRef> refs, deadline)
+        if _flush_output is not None:
+            flush_output(session)
+        return result
+    if not isinstance(refs, list):
+        check_ref(refs, "get")
+    n = len(refs)
+    cdef list items = refs
+    for i in range(n):
+        ref = check_ref(items[i], "get")
+        if not ref.entry.ready():
+            if ref.session is not session:
+                raise_closed(session)
+            pending.push_back(ref.entry)
+    if session.worker != NULL and pending.size() > 0:
+        native.ask(session.client, pending.data(), pending.size(), True)
+    cdef list values = [None] * n
+    for i in range(n):
+        ref = <ObjectRef> items[i]
+        entry = ref.entry
+        if not entry.ready():
+            # In a worker the rest of the list may be what it runs itself, so all is waited for.
+            if session.worker != NULL:
+                if not wait_entries(session, pending.data(), pending.size(), <uint32_t> pending.size(), deadline, True):
+                    raise timed_out(count_pending(items), n)
+            elif not wait_entries(session, &entry, 1, 1, deadline, True):
+                raise timed_out(count_pending(items), n)
+        values[i] = read_value(ref)
+    if _flush_output is not None:
+        flush_output(session)
+    return values
+
+
+cdef Py_ssize_t count_pending(list items):
+    cdef Py_ssize_t missing = 0
+    cdef ObjectRef ref
+    for item in items:
+        ref = <ObjectRef> item
+        if not ref.entry.ready():
+            missing += 1
+    return missing
+
+
+cdef Session session_for(object refs):
+    """For get and wait without a live session: says so where references of an ended one are used."""
+    cdef ObjectRef ref
+    first = refs[0] if isinstance(refs, list) and refs else refs
+    if type(first) is ObjectRef:
+        ref = <ObjectRef> first
+        raise_closed(ref.session)
+    return need_session()
+
+
+cdef int flush_output(Session session) except -1:
+    """Prints what workers wrote before the results that were just got (driver only)."""
+    if session.worker == NULL and native.has_output(session.client):
+        _flush_output()
+    return 0
+
+
+def put(value):
+    """Stores a value and returns a reference to it.
+
+    Args:
+        value: anything that can be pickled, but not an ObjectRef.
+
+    Returns:
+        An ObjectRef. Pass it to tasks instead of the value when many of them need it.
+
+    Raises:
+        TypeError: `value` is an ObjectRef, or cannot be sent to another process.
+        ObjectStoreFullError: there was no room in time.
+
+    Example:
+        >>> ref = put([1, 2])
+        >>> get(ref)
+        [1, 2]
+
+    Follows Ray's page "Objects".
+    """
+    cdef Session session = _session
+    if session is None or not session.alive:
+        session = need_session()
+    if type(value) is ObjectRef:
+        raise TypeError(
+            "Calling 'put' on an ObjectRef is not allowed: the object is in the store already. If "
+            "you really want a reference to a reference, wrap it in a list."
+        )
+    cdef Encoder encoder = take_encoder()
+    cdef ObjectEntry* entry
+    try:
+        encoder.encode_value(value, "the value of put()")
+        if encoder.parts_size(encoder.size, 8) <= session.inline_limit:
+            encoder.join_parts(0)
+            entry = native.put_inline(session.client, encoder.data, encoder.size, encoder.contained, 0)
+            if entry == NULL:
+                raise core_error()
+            return make_ref(session, entry)
+        return store_encoded(encoder, session, 0, 0)
+    finally:
+        give_encoder(encoder)
+
+
+def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
+    """Splits references into those that are ready and the others.
+
+    Args:
+        refs: a list of different ObjectRefs.
+        num_returns: how many to wait for, from 1 to ``len(refs)``.
+        timeout: seconds to wait at most; None: until `num_returns` are ready; 0: only look.
+        fetch_local: accepted for Ray; on one machine every ready object is local.
+
+    Returns:
+        Two lists, ready and not ready, each in the order of `refs`; the first has at most
+        `num_returns`.
+
+    Raises:
+        TypeError: `refs` is not a list of references.
+        ValueError: `refs` is empty or has duplicates, or `num_returns` is out of range.
+
+    Example:
+        >>> ready, rest = wait([f.remote(i) for i in range(4)], num_returns=2)
+
+    Follows Ray's page "ray.wait".
+    """
+    cdef Session session = _session
+    cdef list items
+    cdef Py_ssize_t n, i
+    cdef uint32_t needed, found, mark
+    cdef ObjectRef ref
+    cdef PyObject* item
+    cdef vector[ObjectEntry*] entries
+    if type(refs) is ObjectRef:
+        raise TypeError("wait() expected a list of ray.ObjectRef, got a single ray.ObjectRef")
+    if not isinstance(refs, list):
+        raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(refs)}")
+    items = refs
+    n = PyList_GET_SIZE(items)
+    if n == 0:
+        return [], []
+    if session is None or not session.alive:
+        session = session_for(refs)
+    if not isinstance(num_returns, int) or isinstance(num_returns, bool):
+        raise TypeError(f"num_returns must be an int, not {type(num_returns).__name__}")
+    if num_returns <= 0:
+        raise ValueError(f"Invalid number of objects to return {num_returns}.")
+    if num_returns > n:
+        raise ValueError("num_returns cannot be greater than the number of objects provided to ray.wait")
+    cdef int64_t deadline = FOREVER if timeout is None else deadline_of(timeout)
+    needed = num_returns
+    found = 0
+    session.wait_mark += 1
+    mark = session.wait_mark
+    for i in range(n):
+        item = PyList_GET_ITEM(items, i)
+        if type(<object> item) is not ObjectRef:
+            check_ref(<object> item, "wait")
+        ref = <ObjectRef> item
+        if ref.mark == mark:
+            raise ValueError("Wait requires a list of unique object refs.")
+        ref.mark = mark
+        if found < needed and is_known_ready(ref.entry):
+            found += 1
+    if found < needed and deadline != 0:
+        entries.reserve(n)
+        for i in range(n):
+            ref = <ObjectRef> PyList_GET_ITEM(items, i)
+            if ref.session is not session:
+                raise_closed(session)
+            entries.push_back(ref.entry)
+        if session.worker != NULL:
+            native.ask(session.client, entries.data(), n, False)
+        wait_entries(session, entries.data(), n, needed, deadline, False)
+    result = split_ready(items, n, needed)
+    if _flush_output is not None:
+        flush_output(session)
+    return result
+
+
+cdef inline bint is_known_ready(ObjectEntry* entry):
+    return entry.ready() or (entry.flags & 32) != 0
+
+
+cdef tuple split_ready(list items, Py_ssize_t n, uint32_t most):
+    cdef Py_ssize_t i, count = 0
+    cdef uint32_t found = 0
+    cdef ObjectRef ref
+    cdef list ready = []
+    cdef list rest = PyList_New(n)
+    cdef PyObject* item
+    for i in range(n):
+        item = PyList_GET_ITEM(items, i)
+        if found < most and is_known_ready((<ObjectRef> item).entry):
+            found += 1
+            ready.append(<object> item)
+            continue
+        Py_INCREF(<object> item)
+        PyList_SET_ITEM(rest, count, <object> item)
+        count += 1
+    Py_SET_SIZE(rest, count)
+    return ready, rest
+
+
+@cython.final
+cdef class Completions:
+    """Tokens of references that have become ready, behind a file descriptor an event loop can watch."""
+
+    cdef shared_ptr[CompletionQueue] queue
+
+    def __cinit__(self):
+        self.queue = native.make_queue()
+        if self.queue.get() == NULL:
+            raise core_error()
+
+    def fileno(self):
+        return self.queue.get().fd()
+
+    def take(self):
+        """The tokens since the last call."""
+        return self.queue.get().take()
+
+    def watch(self, ObjectRef ref not None, uint64_t token):
+        """Gives `token` when the reference is ready."""
+        if not native.watch(ref.session.client, ref.entry, self.queue, token):
+            raise core_error()
+
+
+def watch_service(ObjectRef ref not None, uint64_t token):
+    """As Completions.watch, for the queue of the node's service thread (driver only)."""
+    if not native.watch_service(ref.session.client, ref.entry, token):
+        raise core_error()

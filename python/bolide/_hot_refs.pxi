@@ -1,0 +1,260 @@
+# _hot_refs: what this process holds of the runtime. Part of _hot.pyx.
+#
+# Invariants
+#   1. There is one ObjectRef for each object in a process (entry.handle names it), so wait() can
+#      tell duplicates by a mark, and one reference of the entry stands for it.
+#   2. After a session is closed or the process forked, releasing is a no-op.
+
+
+@cython.final
+cdef class Session:
+    """One runtime, as seen by this process: a client of a node, and what the hot path caches.
+
+    `owner` keeps the C++ object alive (a bolide._core.Node or WorkerClient); references keep the
+    session, so entries stay valid as long as anybody holds one, also after shutdown.
+    """
+
+    cdef Client* client
+    cdef WorkerClient* worker  # in a worker process, else NULL
+    cdef object owner
+    cdef readonly bint alive
+    cdef readonly bint forked
+    cdef readonly uint64_t id
+    cdef uint64_t inline_limit
+    cdef uint32_t wait_mark
+    cdef object wait_thread      # ident of the thread that runs tasks (workers)
+    cdef uint32_t running        # depth of tasks on that thread
+    cdef public object task_name
+    cdef readonly double store_timeout
+
+    def __cinit__(self, owner, bint is_worker=False, double store_timeout=3.0):
+        self.owner = owner
+        cdef uintptr_t address = owner.address()
+        if is_worker:
+            self.worker = <WorkerClient*> address
+            self.client = <Client*> self.worker
+        else:
+            self.client = <Client*> address
+        self.alive = True
+        self.id = self.client.session()
+        self.inline_limit = self.client.inline_limit()
+        self.store_timeout = store_timeout
+
+    @property
+    def is_worker(self):
+        return self.worker != NULL
+
+    def close(self):
+        """After this, calls that use the session raise; references and views stay readable."""
+        self.alive = False
+
+    def mark_forked(self):
+        """This is a copy in a forked child: nothing of it may be used, nor taken down."""
+        self.alive = False
+        self.forked = True
+        Py_INCREF(self.owner)  # its destructor would unmap what this process does not have
+
+
+cdef Session _session = None
+
+
+def current_session():
+    """The session of this process or None."""
+    return _session
+
+
+def set_session(Session session):
+    """Makes `session` (or None) the one that calls use."""
+    global _session
+    _session = session
+
+
+def park_waiting_threads():
+    """At interpreter exit: threads that wait in the core stay there and end with the process."""
+    native.park_waiting_threads()
+
+
+cdef Session need_session():
+    """The live session, made by auto-init on first use."""
+    if _session is None or not _session.alive:
+        _auto_init(_session)
+    return _session
+
+
+cdef object core_error():
+    """The exception for the core's last failed call in this thread."""
+    return _make_system_error(<int> native.last_code(), native.last_message())
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+cdef class ObjectRef:
+    """A reference to the result of a task or to an object that was put.
+
+    Made by `f.remote(...)` and `put(...)`; pass it to `get`, `wait` or another task. It is
+    hashable, comparable, awaitable and small; the object lives as long as one reference to it
+    does, anywhere. Follows Ray's page "Objects".
+    """
+
+    cdef ObjectEntry* entry
+    cdef Session session
+    cdef uint32_t mark
+
+    def __init__(self):
+        raise TypeError(
+            "an ObjectRef cannot be made by hand; f.remote(...) and bolide.put(...) return them"
+        )
+
+    def __dealloc__(self):
+        if self.entry == NULL or self.session.forked:
+            return
+        self.entry.handle = NULL
+        self.session.client.release(self.entry)
+
+    def __hash__(self):
+        return <Py_hash_t> (self.entry.id.value & 0x7fffffffffffffff)
+
+    def __eq__(self, other):
+        if not isinstance(other, ObjectRef):
+            return NotImplemented
+        cdef ObjectRef that = <ObjectRef> other
+        return self.entry.id.value == that.entry.id.value and self.session.id == that.session.id
+
+    def __repr__(self):
+        return f"ObjectRef({self.hex()})"
+
+    def binary(self):
+        """The id as 28 bytes: session (16), job (4), object (8)."""
+        return (
+            int(self.session.id).to_bytes(16, "big")
+            + (1).to_bytes(4, "big")
+            + int(self.entry.id.value).to_bytes(8, "big")
+        )
+
+    def hex(self):
+        """The id as 56 hexadecimal digits."""
+        return self.binary().hex()
+
+    @property
+    def _id(self):
+        return self.entry.id.value
+
+    def task_id(self):
+        """The id of the task that makes this object, as bytes."""
+        return self.binary()[:24]
+
+    def is_ready(self):
+        """True when `get` would return at once in the process that owns the node."""
+        return self.entry.ready()
+
+    def __reduce__(self):
+        return _rebuild_ref, note_pickled(self)
+
+    def __await__(self):
+        from ._futures import await_ref
+        return await_ref(self).__await__()
+
+    def future(self):
+        """A concurrent.futures.Future that gets this object's value or error."""
+        from ._futures import future_of
+        return future_of(self)
+
+    def as_future(self):
+        """An asyncio future of the running loop that gets this object's value or error."""
+        from ._futures import asyncio_future_of
+        return asyncio_future_of(self)
+
+
+cdef ObjectRef make_ref(Session session, ObjectEntry* entry):
+    """The ObjectRef of an entry that carries one reference for us."""
+    cdef ObjectRef ref
+    if entry.handle != NULL:
+        session.client.release(entry)
+        return <ObjectRef> <object> (<PyObject*> entry.handle)
+    ref = ObjectRef.__new__(ObjectRef)
+    ref.entry = entry
+    ref.session = session
+    entry.handle = <void*> ref
+    return ref
+
+
+def _rebuild_ref(uint64_t id, uint64_t session_id):
+    """Unpickles a reference. Raises ValueError for one of another session."""
+    cdef Session session = _session
+    cdef ObjectId object_id
+    if session is None or session.id != session_id:
+        raise ValueError(
+            "an ObjectRef of another bolide session was unpickled; references are valid only in "
+            "the session that made them"
+        )
+    object_id.value = id
+    cdef ObjectEntry* entry = session.client.acquire(object_id)
+    if entry == NULL:
+        from .exceptions import ReferenceCountingAssertionError
+        raise ReferenceCountingAssertionError(
+            f"the object {id:016x} is gone: all references to it were dropped before this one "
+            "was unpickled; keep a reference while copies of it travel outside bolide"
+        )
+    return make_ref(session, entry)
+
+
+cdef list _pinned = []   # references that were pickled outside bolide: valid for the whole job
+cdef bint _warned_pinned = False
+
+
+cdef tuple note_pickled(ObjectRef ref):
+    """Records in the running encoder that its value contains `ref`; gives what to pickle."""
+    global _warned_pinned
+    cdef void* slot = native.encoder_slot()[0]
+    if slot != NULL:
+        (<Encoder> <object> (<PyObject*> slot)).contained.push_back(ref.entry.id.value)
+    else:
+        _pinned.append(ref)
+        if not _warned_pinned:
+            _warned_pinned = True
+            import warnings
+            warnings.warn(
+                f"{ref!r} was pickled outside bolide (by pickle or cloudpickle itself); its "
+                "object is kept until shutdown, because bolide cannot know when the copy is used",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    return (ref.entry.id.value, ref.session.id)
+
+
+def drop_pinned():
+    """Forgets the references that were pickled outside bolide (at shutdown)."""
+    _pinned.clear()
+
+
+@cython.final
+@cython.no_gc
+cdef class View:
+    """A read-only buffer over a stored object's bytes; keeps the object and its mapping alive."""
+
+    cdef const byte_t* data
+    cdef uint64_t size
+    cdef ObjectRef ref
+
+    def __dealloc__(self):
+        if self.ref is not None and not self.ref.session.forked:
+            self.ref.session.client.views().unpin(self.ref.entry.where.chunk)
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        if flags & PyBUF_WRITABLE:
+            raise BufferError(
+                "objects in the store are read-only, because other processes see them too; "
+                "copy the array first: array = array.copy()"
+            )
+        PyBuffer_FillInfo(buffer, self, <void*> self.data, self.size, 1, flags)
+
+
+cdef View make_view(ObjectRef ref, const byte_t* data, uint64_t size):
+    cdef View view = View.__new__(View)
+    view.data = data
+    view.size = size
+    if ref.session.client.views().pin(ref.entry.where.chunk):
+        view.ref = ref
+        return view
+    raise core_error()

@@ -1,0 +1,161 @@
+# The C++ core as the Cython hot path sees it. One file, so that _hot.pyx and the headers below
+# cpp/ are compared in one place. Declarations only.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libcpp cimport bool as cbool
+from libcpp.memory cimport shared_ptr, unique_ptr
+from libcpp.pair cimport pair
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+
+cdef extern from *:
+    """
+    #include <cstddef>
+    """
+    ctypedef unsigned char byte_t "std::byte"
+
+cdef extern from "base/ids.h" namespace "bolide" nogil:
+    cppclass ObjectId:
+        uint64_t value
+    cppclass ChunkId:
+        uint32_t value
+
+cdef extern from "base/clock.h" namespace "bolide" nogil:
+    int64_t now()
+
+cdef extern from "base/location.h" namespace "bolide" nogil:
+    cppclass Location:
+        ChunkId chunk
+        uint64_t offset
+        uint64_t size
+
+cdef extern from "base/status.h" namespace "bolide" nogil:
+    cdef enum class Code "bolide::Code"(uint8_t):
+        kOk, kTimeout, kInterrupted, kFull, kNotFound, kInvalid, kClosed, kCorrupt, kSystem
+    cppclass Status:
+        cbool is_ok()
+        Code code()
+        const string& message()
+    cppclass Result[T]:
+        cbool is_ok()
+        const Status& status()
+        T& value()
+
+cdef extern from "store/object_table.h" namespace "bolide::store" nogil:
+    cdef enum class Holding "bolide::store::Holding"(uint8_t):
+        kNothing, kSmall, kHeap, kStored
+    cppclass ObjectEntry:
+        ObjectId id
+        Holding holding
+        uint8_t flags
+        uint8_t value_flags
+        void* handle
+        uint32_t mark
+        Location where
+        cbool ready()
+    cppclass ValueBytes:
+        const byte_t* data
+        uint64_t size
+    cppclass ObjectTable:
+        @staticmethod
+        ValueBytes inline_value(const ObjectEntry*)
+
+cdef extern from "store/views.h" namespace "bolide::store" nogil:
+    cppclass Views:
+        cbool pin(ChunkId)
+        cbool unpin(ChunkId)
+
+cdef extern from "store/arena.h" namespace "bolide::store" nogil:
+    cppclass Slot:
+        Location where
+        byte_t* data
+
+cdef extern from "node/pump.h" namespace "bolide::node" nogil:
+    cdef enum class WaitResult "bolide::node::WaitResult"(uint8_t):
+        kReady, kTurnOver, kClosed, kRunTask
+
+cdef extern from "node/client.h" namespace "bolide::node" nogil:
+    cppclass SubmitRequest:
+        uint64_t function
+        uint64_t scheduling_class
+        const uint64_t* dependencies
+        const uint64_t* contained
+        const byte_t* arguments
+        const char* name
+        uint32_t dependency_count
+        uint32_t contained_count
+        uint32_t argument_bytes
+        uint32_t name_bytes
+        uint32_t returns
+        int32_t max_retries
+        uint32_t flags
+    cppclass WaitMode:
+        cbool runs_task
+        cbool can_inline
+        cbool declared
+    cppclass CompletionQueue:
+        int fd()
+        vector[uint64_t] take()
+    cppclass Client:
+        ObjectEntry* find(ObjectId)
+        ObjectEntry* acquire(ObjectId)
+        void release(ObjectEntry*)
+        void add_reference(ObjectEntry*)
+        void abandon(const Slot&)
+        const byte_t* resolve(const Location&)
+        Views& views()
+        uint64_t session()
+        uint64_t inline_limit()
+
+cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
+    cppclass TaskHeader "bolide::ipc::TaskHeader":
+        uint64_t task
+        uint64_t function
+        uint64_t sequence
+        uint32_t dependencies
+        uint32_t contained
+        uint32_t argument_bytes
+        uint32_t name_bytes
+        uint32_t returns
+        uint32_t attempt
+    cppclass TaskView:
+        TaskHeader header
+        const uint64_t* dependencies
+        const byte_t* arguments
+        const char* name
+        const byte_t* values
+        uint64_t value_bytes
+    cdef enum class Next "bolide::node::WorkerClient::Next"(uint8_t):
+        kTask, kNothing, kShutdown
+    cppclass WorkerClient(Client):
+        Next next_task(TaskView*, int64_t)
+        Next inline_task(TaskView*)
+        void task_taken()
+        const byte_t* function_value(uint64_t, uint64_t*)
+        vector[uint64_t] forgotten()
+        void begin_result(uint64_t, uint32_t)
+        void end_result(int64_t)
+
+# What a .pxd cannot say (spans, std::byte) is adapted here, once.
+cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
+    Code last_code()
+    const string& last_message()
+    ObjectEntry* submit(Client*, const SubmitRequest&)
+    ObjectEntry* put_inline(Client*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
+    cbool reserve(Client*, uint64_t, int64_t, Slot*)
+    ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
+    cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
+    void ask(Client*, ObjectEntry**, size_t, cbool)
+    WaitResult wait_turn(Client*, ObjectEntry**, size_t, uint32_t, int64_t, WaitMode*)
+    void end_wait(Client*, WaitMode*)
+    void park_waiting_threads()
+    void add_inline(WorkerClient*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
+    void add_stored(WorkerClient*, const Slot&, const vector[uint64_t]&, uint8_t)
+    void set_local(WorkerClient*, ObjectEntry*, const Location&)
+    void write_output(WorkerClient*, uint32_t, const char*, size_t)
+    void copy(uint8_t*, const uint8_t*, uint64_t)
+    cbool watch(Client*, ObjectEntry*, shared_ptr[CompletionQueue], uint64_t)
+    cbool watch_service(Client*, ObjectEntry*, uint64_t)
+    cbool has_output(Client*)
+    shared_ptr[CompletionQueue] make_queue()
+    void** encoder_slot()

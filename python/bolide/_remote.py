@@ -1,0 +1,124 @@
+"""The `@remote` decorator: from a function and its options to a RemoteFunction.
+
+It is not the call itself (`_hot_call.pxi`) and not the table of options (`bolide._options`).
+Thread safety: no state.
+"""
+
+from __future__ import annotations
+
+from ._hot import Exported, RemoteFunction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._options import TaskOptions
+
+_PLAIN_CLASS = 0  # one CPU: known to every node without being defined
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Makes a function remote: ``f.remote(...)`` runs it in a worker process.
+
+    Args:
+        *args: the function, when used as ``@remote``.
+        **options: when used as ``@remote(num_cpus=2, ...)``: num_cpus (CPUs, fractions too),
+            num_gpus, resources (a dict of custom resources), memory (bytes), num_returns (values
+            that the function returns), max_retries (after a crash of its worker; -1: without end),
+            name (for messages).
+
+    Returns:
+        A RemoteFunction, or with options a decorator that makes one.
+
+    Raises:
+        ValueError, TypeError: an option is unknown or its value is out of range; the argument is
+            not a function.
+
+    Example:
+        >>> @remote(num_returns=2)
+        ... def halves(x):
+        ...     return x // 2, x - x // 2
+
+    Follows Ray's page "ray.remote".
+    """
+    if len(args) == 1 and not options and callable(args[0]):
+        return _make(args[0], {})
+    if args or not options:
+        raise TypeError(
+            "The @ray.remote decorator must be applied either with no arguments and no "
+            "parentheses, for example '@ray.remote', or it must be applied using some of the "
+            "arguments in the list of options, for example '@ray.remote(num_returns=2)'."
+        )
+    from ._options import normalize_task_options
+
+    checked = normalize_task_options(options)
+    return lambda function: _make(function, options, checked)
+
+
+def _make(function: Any, options: dict[str, Any], checked: TaskOptions | None = None) -> Any:
+    if isinstance(function, type):
+        raise NotImplementedError(
+            f"@remote on the class {function.__name__!r} asks for an actor, and actors are not part "
+            "of this version; use remote functions"
+        )
+    if not callable(function):
+        raise TypeError(
+            "The @ray.remote decorator must be applied to either a function or a class, not to "
+            f"{type(function).__name__}."
+        )
+    if isinstance(function, RemoteFunction):
+        raise TypeError(f"{function!r} is remote already; use .options(...) to change its options")
+    if checked is None:
+        from ._options import normalize_task_options
+
+        checked = normalize_task_options(options)
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    return make_remote(Exported(function, name), checked)
+
+
+def make_remote(exported: Exported, options: TaskOptions) -> RemoteFunction:
+    """A RemoteFunction of an exported function with checked options."""
+    made = RemoteFunction(
+        exported, options, class_of(options.resources), _bounds(exported.function)
+    )
+    function = exported.function
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__", "__wrapped__"):
+        value = function if attribute == "__wrapped__" else getattr(function, attribute, None)
+        if value is not None:
+            made.__dict__[attribute] = value
+    return made
+
+
+def with_options(function: RemoteFunction, options: dict[str, Any]) -> RemoteFunction:
+    """The same exported function with other options (RemoteFunction.options)."""
+    from ._options import normalize_task_options
+
+    return make_remote(
+        function.exported, normalize_task_options(options, base=function._options)
+    )
+
+
+def class_of(resources: tuple[tuple[str, int], ...]) -> int:
+    """The key of the scheduling class that needs these resources: 0 for one CPU, else a hash.
+
+    Equal needs have equal keys in every process of a session, and different ones collide with a
+    probability of 2**-63.
+    """
+    if resources == (("CPU", 10000),):
+        return _PLAIN_CLASS
+    import hashlib
+
+    digest = hashlib.blake2b(repr(resources).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") | 1
+
+
+def _bounds(function: Any) -> tuple[int, int]:
+    """How few and how many positional arguments need no look at the signature."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__") or code.co_kwonlyargcount:
+        return 1, 0  # always look
+    if getattr(function, "__self__", None) is not None:
+        return 1, 0
+    defaults = len(function.__defaults__ or ())
+    most = 1 << 30 if code.co_flags & 0x04 else code.co_argcount
+    return code.co_argcount - defaults, most

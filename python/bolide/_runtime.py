@@ -1,0 +1,307 @@
+"""init, shutdown and what lies between: the one runtime of this process.
+
+It is not the node (C++) and not the calls (`bolide._hot`). A process has at most one session; in
+a worker it is the worker's link to the node, made by `bolide._worker`.
+
+Thread safety: init and shutdown take a lock; the rest may be called from any thread. Invariants:
+after `_at_exit` nothing starts again; in a forked child the parent's session is unusable.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from _thread import RLock
+
+from . import _config, _core, _hot
+from ._context import RayContext
+from ._settings import encode_settings, template_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_lock = RLock()
+_node: _core.Node | None = None
+_service: Any = None
+_namespace = ""
+_settings = b""
+_exiting = False
+_pid = os.getpid()
+_IGNORED = (
+    "labels", "include_dashboard", "dashboard_host", "dashboard_port", "job_config",
+    "configure_logging", "logging_level", "logging_format", "logging_config",
+    "enable_resource_isolation", "cgroup_path", "system_reserved_cpu", "system_reserved_memory",
+    "proxy_server_url",
+)  # fmt: skip
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: dict[str, float] | None = None,
+    object_store_memory: int | None = None,
+    namespace: str | None = None,
+    ignore_reinit_error: bool = False,
+    log_to_driver: bool = True,
+    runtime_env: dict[str, Any] | None = None,
+    local_mode: bool = False,
+    **others: Any,
+) -> RayContext:
+    """Starts the runtime in this process; the first remote call does so too.
+
+    Args:
+        address: None or "local"; this version attaches to nothing.
+        num_cpus: how many CPUs' worth of tasks run at a time; the usable cores by default.
+        num_gpus: GPUs that tasks may ask for; none by default.
+        resources: custom resources, names to quantities.
+        object_store_memory: bytes that objects in shared memory may take; 30 % of the memory by
+            default.
+        namespace: kept for Ray; names are not part of this version.
+        ignore_reinit_error: return the running runtime instead of raising.
+        log_to_driver: print what workers print.
+        runtime_env: None or {}; anything else is not carried out by this version.
+        local_mode: not carried out by this version.
+        **others: Ray's other keywords are accepted without effect, those that begin with an
+            underscore with one warning.
+
+    Returns:
+        A RayContext, as Ray's: a mapping with the addresses, and a context manager that shuts down.
+
+    Raises:
+        RuntimeError: it runs already, the interpreter is exiting, or a keyword is unknown.
+        ValueError, TypeError: a value is out of range.
+
+    Example:
+        >>> with init(num_cpus=2):
+        ...     get(f.remote(1))
+
+    Follows Ray's page "ray.init".
+    """
+    global _node, _service, _namespace, _settings
+    with _lock:
+        _check_keywords(address, runtime_env, local_mode, others)
+        if is_initialized():
+            if ignore_reinit_error:
+                return _context()
+            raise RuntimeError(
+                "Maybe you called ray.init twice by accident? This error can be suppressed by "
+                "passing in 'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to "
+                "'ray.init()'."
+            )
+        if _exiting:
+            raise RuntimeError("bolide cannot start while the interpreter is exiting")
+        session = _hot.current_session()
+        if session is not None and session.is_worker:
+            raise RuntimeError("bolide.init() was called in a task; the runtime runs already")
+        cpus, totals = _resources(num_cpus, num_gpus, resources)
+        memory = _config.get("object_store_memory", object_store_memory)
+        if memory is None:
+            memory = int(_core.total_memory() * 0.3)
+        _settings = encode_settings()
+        argv, env = template_command()
+        _node = _core.Node.start(
+            num_cpus=cpus,
+            resources=totals,
+            object_store_memory=memory,
+            spin_ns=_config.get("spin_us") * 1000,
+            inline_limit=_config.get("inline_limit_bytes"),
+            max_blocked_per_core=_config.get("max_blocked_per_core"),
+            start_timeout=_config.get("start_timeout_s"),
+            forward_output=bool(log_to_driver),
+            argv=argv,
+            env=env,
+            settings=_settings,
+        )
+        _namespace = namespace or ""
+        _hot.set_session(_hot.Session(_node))
+        from ._service import Service
+
+        _service = Service(_node)
+        return _context()
+
+
+def shutdown() -> None:
+    """Stops the runtime: workers end, references become useless, views stay readable.
+
+    Does nothing when nothing runs. Follows Ray's page "ray.shutdown".
+    """
+    global _node, _service
+    with _lock:
+        session = _hot.current_session()
+        if _node is None or session is None or session.is_worker:
+            return
+        service = _service
+        _node = _service = None
+        session.close()
+        service.stop()
+        _hot.drop_pinned()
+
+
+def is_initialized() -> bool:
+    """Whether the runtime runs in this process. Follows Ray's page "ray.is_initialized"."""
+    session = _hot.current_session()
+    return session is not None and session.alive
+
+
+def cluster_resources() -> dict[str, float]:
+    """All resources of the node, by name. Follows Ray's page "ray.cluster_resources"."""
+    return {name: total for name, (total, _) in _need_node().resources()}
+
+
+def available_resources() -> dict[str, float]:
+    """The resources that no task holds now, by name; those used up are left out, as in Ray."""
+    return {name: free for name, (_, free) in _need_node().resources() if free > 0}
+
+
+def nodes() -> list[dict[str, Any]]:
+    """One entry: this machine. Follows Ray's page "ray.nodes"."""
+    node = _need_node()
+    return [
+        {
+            "NodeID": f"{_hot.current_session().id:056x}",
+            "Alive": True,
+            "NodeManagerAddress": "127.0.0.1",
+            "NodeManagerHostname": os.uname().nodename,
+            "Resources": {name: total for name, (total, _) in node.resources()},
+            "Labels": {},
+        }
+    ]
+
+
+def refresh_settings() -> None:
+    """Tells the node what workers from now on begin with, if that has changed since."""
+    global _settings
+    node = _node
+    if node is None:
+        return
+    settings = encode_settings()
+    if settings != _settings:
+        _settings = settings
+        node.set_settings(settings)
+
+
+def _need_node() -> _core.Node:
+    if _node is None:
+        raise RuntimeError("bolide is not running in this process; call bolide.init() first")
+    return _node
+
+
+def _auto_init(session: Any) -> None:
+    """The hot path found no live session: start one, or say why not."""
+    if session is not None and session.forked:
+        raise RuntimeError(
+            "bolide cannot be used in this process after fork: it belongs to the parent "
+            f"(pid {_pid}); start processes with the spawn method, or call bolide.init() here"
+        )
+    if session is not None and session.is_worker:
+        raise RuntimeError("the node of this worker is gone")
+    if _exiting:
+        raise RuntimeError("bolide was shut down because the interpreter is exiting")
+    with _lock:
+        if not is_initialized():
+            init()
+
+
+def _resources(
+    num_cpus: float | None, num_gpus: float | None, resources: dict[str, float] | None
+) -> tuple[float, list[tuple[str, float]]]:
+    cpus = _quantity("num_cpus", num_cpus)
+    if cpus is None:
+        cpus = float(_config.get("num_cpus") or _core.usable_cores())
+    totals = []
+    gpus = _quantity("num_gpus", num_gpus)
+    if gpus:
+        totals.append(("GPU", gpus))
+    totals.append(("memory", float(_core.total_memory())))
+    for name, value in dict(resources or {}).items():
+        if not isinstance(name, str) or not name or name in ("CPU", "GPU", "memory"):
+            raise ValueError(
+                f"resources has the name {name!r}, but it takes names of custom resources; use "
+                "num_cpus, num_gpus and object_store_memory for the others"
+            )
+        quantity = _quantity(f"resources[{name!r}]", value)
+        if quantity:
+            totals.append((name, quantity))
+    return cpus, totals
+
+
+def _quantity(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not 0 <= value <= 1e9:
+        raise ValueError(f"{name} is {value!r}, but it must be from 0 to 1e9")
+    return float(value)
+
+
+def _check_keywords(
+    address: str | None, runtime_env: Any, local_mode: bool, others: dict[str, Any]
+) -> None:
+    if address not in (None, "local"):
+        raise ConnectionError(
+            f"bolide.init(address={address!r}) names a cluster, but this version runs on one "
+            "machine only; leave address out"
+        )
+    if runtime_env:
+        raise ValueError("runtime_env is not carried out by this version; leave it out")
+    if local_mode:
+        raise ValueError("local_mode is not carried out by this version; leave it out")
+    unknown = [name for name in others if name not in _IGNORED and not name.startswith("_")]
+    if unknown:
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
+    private = [name for name in others if name.startswith("_")]
+    if private:
+        import warnings
+
+        warnings.warn(
+            f"bolide.init() takes no notice of Ray's {', '.join(private)}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _context() -> RayContext:
+    return RayContext(_hot.current_session().id, _namespace)
+
+
+def _at_exit() -> None:
+    global _exiting
+    _exiting = True
+    session = _hot.current_session()
+    if session is None or session.forked or session.is_worker:
+        return
+    _hot.park_waiting_threads()
+    shutdown()
+
+
+def _after_fork_in_child() -> None:
+    global _node, _service, _lock
+    _lock = RLock()
+    session = _hot.current_session()
+    if session is not None and not session.forked:
+        session.mark_forked()
+        if _node is not None:
+            _node.after_fork()
+    _node = _service = None
+
+
+def _flush_output() -> None:
+    service = _service
+    if service is not None:
+        service.print_output()
+
+
+def _make_system_error(code: int, text: bytes) -> Exception:
+    from ._system_errors import make
+
+    return make(code, text)
+
+
+_hot.set_hooks(_auto_init, _make_system_error, _flush_output)
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_after_fork_in_child)

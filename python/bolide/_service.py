@@ -1,0 +1,86 @@
+"""The driver's service thread: prints what workers write, resolves futures, gives warnings.
+
+It sleeps in the core without the GIL and is woken by it. It is not on the path of any task.
+
+Thread safety: `print_output` may be called from any thread; lines keep their order.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock, start_new_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from . import _core
+
+
+class Service:
+    """One thread for one node; made by init, stopped by shutdown."""
+
+    def __init__(self, node: _core.Node) -> None:
+        self._node = node
+        self._print_lock = allocate_lock()
+        self._stopping = False
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._next_token = 1
+        self._ended = allocate_lock()
+        self._ended.acquire()
+        start_new_thread(self._run, ())
+
+    def stop(self) -> None:
+        """Stops the node, then the thread, once it has printed what is left."""
+        self._stopping = True
+        self._node.stop()
+        self._ended.acquire()
+        for callback in list(self._callbacks.values()):
+            callback()
+        self._callbacks.clear()
+
+    def add_callback(self, callback: Callable[[], None]) -> int:
+        """Registers what to call when the token that is returned becomes ready."""
+        token = self._next_token
+        self._next_token += 1
+        self._callbacks[token] = callback
+        return token
+
+    def print_output(self) -> None:
+        """Writes the lines that have come from workers to this process's streams."""
+        with self._print_lock:
+            lines = self._node.take_output()
+            for stream, _pid, text in lines:
+                out = sys.stdout if stream == 1 else sys.stderr
+                if out is not None:
+                    _write_line(out, text.decode("utf-8", "replace"))
+            self._node.output_printed()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                for token in self._node.wait_service(-1):
+                    callback = self._callbacks.pop(token, None) if token else None
+                    if callback is not None:
+                        callback()
+                if self._node.has_output():
+                    self.print_output()
+                for sentence in self._node.take_warnings():
+                    _warn(sentence)
+        finally:
+            self.print_output()
+            self._ended.release()
+
+
+def _write_line(out: object, line: str) -> None:
+    try:
+        out.write(line + "\n")  # type: ignore[attr-defined]
+        out.flush()  # type: ignore[attr-defined]
+    except (OSError, ValueError) as error:
+        # The user's stream is closed or broken. Other lines may still get through.
+        _ = error
+
+
+def _warn(sentence: str) -> None:
+    if sys.stderr is not None:
+        _write_line(sys.stderr, f"bolide: {sentence}")
