@@ -1,0 +1,2 @@
+"""The benchmarks: `pytest benchmarks` measures, `pytest benchmarks --gate` also asserts the
+budgets."""

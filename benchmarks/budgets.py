@@ -1,0 +1,71 @@
+"""What each benchmark may cost: the one table that `pytest benchmarks --gate` asserts.
+
+It measures nothing. A limit is a ratio to its unit, so it holds on slow and on fast machines; a
+row without a limit is reported only. Invariants: every benchmark has a row here, and looks it up
+by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .units import FUTEX, MEMCPY, MICROSECOND, PLAIN_CALL
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`limit` times `unit`, not to be exceeded (or, with `at_least`, to be reached)."""
+
+    unit: str
+    limit: float | None = None
+    at_least: bool = False
+    ray: str = ""  # what Ray 2.60 takes on 2 cores, in the same unit
+
+    def is_held_by(self, ratio: float) -> bool:
+        """Whether a measured ratio keeps this budget."""
+        if self.limit is None:
+            return True
+        return ratio >= self.limit if self.at_least else ratio <= self.limit
+
+
+START_UP = "first program, whole process"
+TASK_SYNC = "task: submit one, get it"
+TASK_SYNC_FUTEX = "task: submit one, get it (in wake-ups)"
+TASKS_INT = "task: 100,000 in flight, one int"
+TASKS_MIXED = "task: 100,000 in flight, (i, 'a')"
+GET_SMALL = "get of a local {}"
+PUT_SMALL = "put of a small {}"
+PUT_LARGE = "put of a touched 256 MiB array into warm store"
+FIRST_GET = "first get in another process of {}"
+WAIT_LOOP = "wait(num_returns=1) loop over 10,000 refs"
+QUEUED = "1,000,000 tasks queued: driver memory a task"
+STREAMED = "tasks streamed through a window: driver growth"
+MANY_ARGUMENTS = "10,000 refs as arguments of one task: one"
+MANY_RETURNS = "3,000 returns of one task: one"
+GET_MANY = "get of 10,000 refs: one"
+FIB = "fib(18) by nested tasks: one task"
+FIB_PROCESSES = "fib(18) by nested tasks: most processes"
+
+ABSOLUTE = (MICROSECOND, "byte", "MiB", "process")  # units that are the same on every machine
+SMALL_KINDS = ("int", "str", "bytes")
+FIRST_GET_SIZES = {"1 MiB": 1 << 20, "256 MiB": 256 << 20}
+
+BUDGETS: dict[str, Budget] = {
+    START_UP: Budget("python -c pass", 8, ray="several hundred"),
+    TASK_SYNC: Budget(PLAIN_CALL, 60, ray="50,000"),
+    TASK_SYNC_FUTEX: Budget(FUTEX),
+    TASKS_INT: Budget(PLAIN_CALL, 20, ray="11,000"),
+    TASKS_MIXED: Budget(PLAIN_CALL, 40),
+    **{GET_SMALL.format(kind): Budget(PLAIN_CALL, 5, ray="990") for kind in SMALL_KINDS},
+    **{PUT_SMALL.format(kind): Budget(PLAIN_CALL, 12, ray="6,400") for kind in SMALL_KINDS},
+    PUT_LARGE: Budget(MEMCPY, 1.0, at_least=True),
+    **{FIRST_GET.format(size): Budget(MICROSECOND, 100) for size in FIRST_GET_SIZES},
+    WAIT_LOOP: Budget("same loop of list slices", 2),
+    QUEUED: Budget("byte", 400),
+    STREAMED: Budget("MiB", 8),  # a leak of 8 bytes a task would be 61 MiB in 8,000,000 tasks
+    MANY_ARGUMENTS: Budget(PLAIN_CALL),
+    MANY_RETURNS: Budget(PLAIN_CALL),
+    GET_MANY: Budget(PLAIN_CALL),
+    FIB: Budget(PLAIN_CALL),
+    FIB_PROCESSES: Budget("process", 32),
+}

@@ -1,0 +1,1 @@
+"""One file a topic; each benchmark checks its answer and names its unit."""

@@ -1,0 +1,1 @@
+"""Bolide beside its peers: `python -m benchmarks.peers.table`."""
