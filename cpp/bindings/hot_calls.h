@@ -62,8 +62,18 @@ inline ObjectEntry* put_inline(Client* client, const uint8_t* data, uint64_t siz
   return pointer_or_note(client->put_inline(data, size, contained, flags));
 }
 
+// At interpreter exit a daemon thread that wakes up must not touch the interpreter any more:
+// once this is set, threads that come back from a wait or a copy stay there for ever and end with
+// the process. The main thread, which exits, is never parked.
+inline std::atomic<bool> g_parked{false};
+inline void park_waiting_threads() { g_parked.store(true, std::memory_order_release); }
+inline void park_if_exiting() {
+  while (g_parked.load(std::memory_order_acquire) && ::gettid() != ::getpid()) ::pause();
+}
+
 inline bool reserve(Client* client, uint64_t size, int64_t deadline, store::Slot* slot) {
   auto result = client->reserve(size, deadline);
+  park_if_exiting();
   if (!result.is_ok()) return note(result.status());
   *slot = result.value();
   return true;
@@ -83,15 +93,10 @@ inline void ask(Client* client, ObjectEntry** entries, size_t n, bool value) {
   client->ask({entries, n}, value);
 }
 
-// At interpreter exit a daemon thread that wakes up must not touch the interpreter any more:
-// once this is set, threads that wait stay in wait_turn for ever and end with the process.
-inline std::atomic<bool> g_parked{false};
-inline void park_waiting_threads() { g_parked.store(true, std::memory_order_release); }
-
 inline node::WaitResult wait_turn(Client* client, ObjectEntry** entries, size_t n, uint32_t needed,
                                   int64_t until, node::WaitMode* mode) {
   const node::WaitResult result = client->wait({entries, n}, needed, until, *mode);
-  while (g_parked.load(std::memory_order_acquire)) ::pause();  // partner: park_waiting_threads
+  park_if_exiting();
   return result;
 }
 
@@ -118,6 +123,7 @@ inline void write_output(node::WorkerClient* client, uint32_t stream, const char
 
 inline void copy(uint8_t* to, const uint8_t* from, uint64_t size) {
   store::parallel_copy(reinterpret_cast<std::byte*>(to), bytes(from), size, os::usable_cores());
+  park_if_exiting();
 }
 
 inline bool watch(Client* client, ObjectEntry* entry,

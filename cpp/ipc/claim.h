@@ -13,6 +13,8 @@
 //     clear:   it is mine                c = claimed                          (seq_cst)
 //     revoked: wait for an even          candidates <= c: flags &= ~kRevoked
 //              verdict, look again       verdict = even
+//       still: the node's, unless the
+//              verdict has changed
 //
 // By the total order of the seq_cst operations at least one side sees the other's store, so a
 // record is never both run and taken back, and never lost. A worker claims every task record
@@ -43,8 +45,18 @@ inline bool try_claim(RingControl* control, const Record& record, uint64_t seque
   BOLIDE_FAULT_AT("claim.stored");
   std::atomic_ref<uint16_t> flags(reinterpret_cast<RecordHeader*>(record.header)->flags);
   if ((flags.load(std::memory_order_seq_cst) & kRevoked) == 0) return true;
-  while ((control->verdict.load(std::memory_order_acquire) & 1) != 0) os::relax();
-  return (flags.load(std::memory_order_seq_cst) & kRevoked) == 0;
+  for (;;) {
+    BOLIDE_FAULT_AT("claim.waiting");
+    const uint32_t verdict = control->verdict.load(std::memory_order_seq_cst);
+    if ((verdict & 1) == 0) {
+      BOLIDE_FAULT_AT("claim.decided");
+      const bool revoked = (flags.load(std::memory_order_seq_cst) & kRevoked) != 0;
+      // A mark may be that of the next take-back, which sees the claim and will clear it again.
+      if (!revoked) return true;
+      if (control->verdict.load(std::memory_order_seq_cst) == verdict) return false;
+    }
+    os::relax();
+  }
 }
 
 // One task record that the node has sent and whose result it has not seen.
@@ -59,6 +71,7 @@ inline size_t take_back(RingProducer& ring, std::span<const Candidate> candidate
   RingControl* control = ring.control();
   const uint32_t verdict = control->verdict.load(std::memory_order_relaxed);  // own word
   control->verdict.store(verdict + 1, std::memory_order_seq_cst);
+  BOLIDE_FAULT_AT("takeback.begun");
   ring.refresh_used();
   size_t first = 0;
   while (first < candidates.size() && candidates[first].position < ring.seen_head()) ++first;
@@ -67,9 +80,11 @@ inline size_t take_back(RingProducer& ring, std::span<const Candidate> candidate
     BOLIDE_FAULT_AT("takeback.marked");
   }
   const uint64_t claimed = control->claimed.load(std::memory_order_seq_cst) >> 1;
+  BOLIDE_FAULT_AT("takeback.read");
   size_t kept = first;
   while (kept < candidates.size() && candidates[kept].sequence <= claimed) {
     ring.flags_at(candidates[kept].position).store(0, std::memory_order_seq_cst);
+    BOLIDE_FAULT_AT("takeback.kept");
     ++kept;
   }
   control->verdict.store(verdict + 2, std::memory_order_release);  // partner: try_claim

@@ -102,7 +102,7 @@ class RingProducer {
     uint64_t at = tail_ & (capacity_ - 1);
     const uint64_t pad = at + size > capacity_ ? capacity_ - at : 0;
     if (tail_ + pad + size - head_ > capacity_) {
-      head_ = control_->head.load(std::memory_order_acquire);  // partner: release_space
+      head_ = control_->head.load(std::memory_order_seq_cst);  // partner: release_space
       if (tail_ + pad + size - head_ > capacity_) return nullptr;
     }
     if (pad != 0) {
@@ -199,7 +199,7 @@ class RingConsumer {
   Peek peek(Record& record) {
     for (;;) {
       if (head_ == tail_) {
-        tail_ = control_->tail.load(std::memory_order_acquire);  // partner: publish
+        tail_ = control_->tail.load(std::memory_order_seq_cst);  // partner: publish
         if (head_ == tail_) return Peek::kEmpty;
         if (tail_ - head_ > capacity_) return Peek::kCorrupt;
       }

@@ -1,6 +1,7 @@
 // node: making it, its workers' processes, stopping it, and what it tells about itself.
 #include "node/node.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -86,6 +87,7 @@ Status Node::open() {
   auto thread = os::start_thread("bolide-node", [this] { supervise(); });
   if (!thread.is_ok()) return thread.status().clone();
   supervisor_ = thread.take();
+  opened_ = true;
   return Status();
 }
 
@@ -93,6 +95,10 @@ Node::~Node() { stop(); }
 
 void Node::stop() {
   if (forked_) return;
+  if (!opened_) {
+    template_.stop(now() + kStopWithin);
+    return;
+  }
   {
     MutexLock lock(mutex_);
     if (stopping_.exchange(true)) return;
@@ -103,6 +109,19 @@ void Node::stop() {
     service_->push(0);
     for (const auto& [id, link] : links_) {
       if (link->pid > 0) os::kill_group(link->pid, SIGKILL);
+    }
+    // Threads that wait must be out of the pump before what they look at goes.
+    while (anybody_waits()) {
+      wake_everybody();
+      waiter_event_.ring();
+      lock.unlock();
+      sched_yield();
+      lock.lock();
+    }
+    for (const auto& [id, watchers] : watchers_) {
+      for (const Watcher& watcher : watchers) {
+        if (watcher.kind == Watcher::Kind::kQueue) watcher.queue->push(watcher.token);
+      }
     }
   }
   supervisor_.join();
@@ -240,7 +259,11 @@ std::vector<OutputLine> Node::take_output() {
 
 void Node::output_printed() {
   MutexLock lock(mutex_);
-  if (output_.empty()) has_output_.store(false, std::memory_order_release);
+  if (output_.empty()) {
+    has_output_.store(false, std::memory_order_release);
+  } else {
+    service_->push(0);  // more has come meanwhile
+  }
 }
 
 std::vector<std::string> Node::take_warnings() {

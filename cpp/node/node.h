@@ -2,8 +2,9 @@
 // that serve it. Embedded in the driver's process, it is also the driver's client.
 //
 // All state is guarded by mutex() and changed by one thread at a time: a driver's thread in a
-// call, the thread that leads the pump, or the supervisor. The node takes no other lock while it
-// holds that one, and never blocks: what a worker's ring has no room for waits in a queue.
+// call, the thread that leads the pump, or the supervisor. Below it are only leaf locks (the
+// release list, a completion queue, the views), and it never blocks: what a worker's ring has no
+// room for waits in a queue.
 //
 //   node.cpp          making, stopping, statistics
 //   node_client.cpp   what the driver calls: submit, put, get, wait, references
@@ -203,6 +204,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void flush_links();
   void set_bell(ipc::Urgency urgency, ipc::Bell bell);
   void refresh_bell();
+  ipc::Urgency urgency_of_waits() const;
   ipc::Urgency background_urgency() const;
   void nudge_supervisor();
 
@@ -271,6 +273,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   uint32_t watched_by_queues_ = 0;
   ipc::Urgency asked_in_background_ = ipc::Urgency::kAwake;
   Nanos supervisor_until_ = 0;       // when it will look again by itself
+  Nanos submit_drained_ = 0;         // when a submitting thread last drained
   Nanos leader_look_ = INT64_MAX;    // when the sleeping leader must look again
   Nanos coarse_now_ = 0;
 
@@ -292,6 +295,8 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   os::Thread supervisor_;
   std::atomic<bool> stopping_{false};
   bool forked_ = false;
+  bool opened_ = false;
+  uint32_t template_deaths_ = 0;  // since a worker last greeted
 };
 
 }  // namespace bolide::node

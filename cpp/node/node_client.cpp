@@ -52,6 +52,7 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
   if (!first.is_ok()) return first;
   if (++submits_since_drain_ >= kSubmitsPerDrain && !has_leader()) {
     drain();
+    submit_drained_ = coarse_now_;
   } else {
     flush_links();
   }

@@ -48,20 +48,33 @@ void Node::drain_releases() {
 
 void Node::flush_links() {
   for (WorkerLink* link : dirty_) link->flush();
-  dirty_.clear();
+  std::erase_if(dirty_, [](WorkerLink* link) { return !link->has_overflow(); });
 }
 
 void Node::set_bell(ipc::Urgency urgency, ipc::Bell bell) { bell_.set(urgency, bell); }
 
-ipc::Urgency Node::background_urgency() const {
+// urgency_of_waits is what those who wait, without pumping themselves, ask for.
+ipc::Urgency Node::urgency_of_waits() const {
   if (watched_by_queues_ > 0 || space_wanted_ > 0) return ipc::Urgency::kAlways;
-  if (scheduler_.ready() > 0 || !dependents_.empty()) return ipc::Urgency::kWhenEmpty;
-  return ipc::Urgency::kWhenSleeping;
+  return dependents_.empty() ? ipc::Urgency::kWhenSleeping : ipc::Urgency::kWhenEmpty;
 }
 
+ipc::Urgency Node::background_urgency() const {
+  const ipc::Urgency waits = urgency_of_waits();
+  return scheduler_.ready() > 0 ? std::max(waits, ipc::Urgency::kWhenEmpty) : waits;
+}
+
+// refresh_bell is called after a change that nobody may be awake to follow up.
 void Node::refresh_bell() {
-  if (has_leader()) return;
-  const ipc::Urgency urgency = background_urgency();
+  if (has_leader()) {
+    const auto soon = scheduler_.next_look(coarse_now_);
+    if (soon.has_value() && *soon < leader_look_) {
+      leader_look_ = *soon;
+      waiter_event_.ring();
+    }
+    return;
+  }
+  const ipc::Urgency urgency = urgency_of_waits();
   if (urgency > asked_in_background_) {
     asked_in_background_ = urgency;
     set_bell(urgency, ipc::Bell::kSupervisor);
@@ -75,16 +88,18 @@ void Node::nudge_supervisor() {
   supervisor_event_.ring();
 }
 
-void Node::lead_begins() { set_bell(ipc::Urgency::kAwake, ipc::Bell::kWaiter); }
+void Node::lead_begins() {
+  asked_in_background_ = ipc::Urgency::kAwake;
+  leader_look_ = 0;  // awake: it will look by itself
+  set_bell(ipc::Urgency::kAwake, ipc::Bell::kWaiter);
+}
 
 void Node::before_sleep() {
   buried_.clear();  // this thread is the only one that polls, and it holds the lock
   set_bell(ipc::Urgency::kAlways, ipc::Bell::kWaiter);
   const Nanos time = now();
   leader_look_ = scheduler_.next_look(time).value_or(INT64_MAX);
-  for (const auto& [id, link] : links_) {
-    if (link->has_overflow()) leader_look_ = std::min(leader_look_, time + kMillisecond);
-  }
+  if (!dirty_.empty()) leader_look_ = std::min(leader_look_, time + kMillisecond);
 }
 
 void Node::sleep(Nanos until) {
@@ -93,16 +108,23 @@ void Node::sleep(Nanos until) {
   if (left > 0 && os::poll_fds(&item, 1, left) > 0) waiter_event_.clear();
 }
 
-void Node::after_sleep() { set_bell(ipc::Urgency::kAwake, ipc::Bell::kWaiter); }
+void Node::after_sleep() {
+  leader_look_ = 0;
+  set_bell(ipc::Urgency::kAwake, ipc::Bell::kWaiter);
+}
 
 void Node::lead_ends() {
+  if (closed()) return;
   buried_.clear();
   asked_in_background_ = background_urgency();
   set_bell(asked_in_background_, ipc::Bell::kSupervisor);
   // What was published before the bell's word changed has rung nobody.
-  if (!looks_empty()) drain();
-  const auto look = scheduler_.next_look(coarse_now_);
-  if (look.has_value() && *look < supervisor_until_) nudge_supervisor();
+  if (!looks_empty()) {
+    drain();
+    if (!looks_empty()) nudge_supervisor();
+  }
+  if (!dirty_.empty()) nudge_supervisor();
+  refresh_bell();
 }
 
 }  // namespace bolide::node

@@ -105,6 +105,7 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       link.pid = static_cast<pid_t>(hello.pid);
       start_deadlines_.erase(link.worker.id.value);
       failed_starts_ = 0;
+      template_deaths_ = 0;
       scheduler_.worker_ready(link.worker, coarse_now_);
       return Status();
     }
@@ -166,7 +167,17 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   task->header.attempt = 0;
   std::memcpy(task->body(), data + sizeof header, body);
   auto admitted = admit(task, &link);
-  return admitted.is_ok() ? Status() : admitted.status().clone();
+  if (admitted.is_ok()) return Status();
+  // A stale handle of a function is the user's error, not the worker's.
+  const std::string error =
+      encode_system_error(SystemErrorKind::kRaySystem, admitted.status().message());
+  for (uint32_t i = 0; i < header.returns; ++i) {
+    ObjectEntry* entry = objects_.add(return_of(id, i), 1);
+    objects_.table().set_inline(entry, error.data(), error.size(),
+                                ipc::kError | ipc::kSystemError);
+    link.held.insert(entry->id.value, 1);
+  }
+  return Status();
 }
 
 Status Node::on_put(WorkerLink& link, ipc::Reader& in) {

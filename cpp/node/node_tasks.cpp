@@ -113,6 +113,15 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
     link.last_function = header.function;
   }
   uint64_t size = sizeof header + task->body_bytes();
+  if (header.dependencies == 0 && size <= link.tasks.largest_record()) {
+    // The usual case: header and body lie together, as they go into the ring.
+    const uint64_t at = link.send(
+        RecordType::kTask, size, [&](std::byte* to) { std::memcpy(to, &header, size); },
+        header.sequence);
+    link.outstanding.push_back({header.sequence, at, task, inlined});
+    mark_dirty(link);
+    return;
+  }
   if (header.dependencies != 0) {
     for (uint64_t id : task->dependencies()) {
       ObjectEntry* entry = objects_.find(ObjectId{id});
@@ -176,7 +185,9 @@ void Node::mark_dirty(WorkerLink& link) {
 }
 
 void Node::take_back(sched::Worker& worker) {
-  const std::vector<Task*> tasks = link_of(worker)->take_back();
+  std::vector<Location> unsent;
+  const std::vector<Task*> tasks = link_of(worker)->take_back(&unsent);
+  for (const Location& span : unsent) arena_.free(span);
   for (size_t i = tasks.size(); i-- > 0;) scheduler_.taken_back(worker, tasks[i]);
 }
 

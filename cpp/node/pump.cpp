@@ -14,24 +14,40 @@ constexpr Nanos kMinSpin = 1'000;
 }  // namespace
 
 WaitResult Pump::wait_turn(Waiter& waiter, Nanos until, MutexLock& lock) {
+  WaitResult result = WaitResult::kReady;
+  bool woken_to_lead = false;
   while (!waiter.done()) {
-    if (closed_) return WaitResult::kClosed;
+    if (closed_) {
+      result = WaitResult::kClosed;
+      break;
+    }
     if (leader_ == nullptr) {
       leader_ = &waiter;
       lead_begins();
       lead(waiter, until, lock);
       leader_ = nullptr;
-      if (!followers_.empty()) {
-        wake(*followers_.front());
-      } else {
-        lead_ends();
-      }
+      woken_to_lead = true;
     } else {
       follow(waiter, until, lock);
+      woken_to_lead = leader_ == nullptr;
     }
-    if (!waiter.done() && !closed_ && now() >= until) return WaitResult::kTurnOver;
+    if (!waiter.done() && !closed_ && now() >= until) {
+      result = WaitResult::kTurnOver;
+      break;
+    }
   }
-  return WaitResult::kReady;
+  // Whoever led, or was woken to and does not need to, passes the lead on.
+  if (woken_to_lead && leader_ == nullptr) hand_on();
+  return result;
+}
+
+void Pump::hand_on() {
+  for (Waiter* waiter : followers_) {
+    if (waiter->done()) continue;  // woken already; it will not lead
+    wake(*waiter);
+    return;
+  }
+  lead_ends();
 }
 
 void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
@@ -50,6 +66,7 @@ void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
         found = !looks_empty();
       }
       lock.lock();
+      if (closed_) return;
     }
     if (found) {
       drain();
@@ -65,9 +82,10 @@ void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
       lock.lock();
       slept = true;
     }
+    if (closed_) return;
     after_sleep();
     drain();
-    if (waiter.done() || closed_) break;
+    if (waiter.done()) break;
     const Nanos time = now();
     if (time >= until) return;
     spin_until = std::min(until, time + spin_);

@@ -76,6 +76,7 @@ class BOLIDE_API Pump {
   virtual void lead_ends() {}
 
   bool has_leader() const { return leader_ != nullptr; }
+  bool anybody_waits() const { return leader_ != nullptr || !followers_.empty(); }
   bool closed() const { return closed_; }
 
   Mutex mutex_;
@@ -84,6 +85,7 @@ class BOLIDE_API Pump {
  private:
   void lead(Waiter& waiter, Nanos until, MutexLock& lock);
   void follow(Waiter& waiter, Nanos until, MutexLock& lock);
+  void hand_on();
 
   const Nanos max_spin_;
   Nanos spin_;

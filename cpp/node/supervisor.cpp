@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint32_t kFailedStartsAtMost = 5;
 constexpr size_t kStderrTail = 4096;
+constexpr Nanos kSubmittingWithin = 500'000;
 
 }  // namespace
 
@@ -25,23 +26,24 @@ Status Node::start_template() {
 void Node::supervise() {
   MutexLock lock(mutex_);
   while (!stopping_.load(std::memory_order_acquire)) {  // partner: stop
-    if (!has_leader()) drain();
+    // A thread that submits drains on its way; a second party would only fight it for the lock.
+    const bool submitting = now() - submit_drained_ < kSubmittingWithin;
+    if (!has_leader() && !submitting) drain();
     close_chunks(arena_.trim(now()));
     check_starts();
     flush_links();
     if (!has_leader()) {
-      asked_in_background_ = background_urgency();
+      asked_in_background_ = submitting ? urgency_of_waits() : background_urgency();
       set_bell(asked_in_background_, ipc::Bell::kSupervisor);
-      if (drain()) continue;
+      if (!submitting && drain()) continue;
     }
     const Nanos time = now();
     Nanos until = INT64_MAX;
     if (const auto look = scheduler_.next_look(time)) until = *look;
+    if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
     for (const auto& [worker, deadline] : start_deadlines_) until = std::min(until, deadline);
-    for (const auto& [id, link] : links_) {
-      if (link->has_overflow()) until = std::min(until, time + kMillisecond);
-    }
+    if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},
                                  {output_pipes_[0].get(), POLLIN, 0},
@@ -71,6 +73,8 @@ void Node::supervise() {
     for (size_t i = 0; i < orphans.size(); ++i) {
       if (items[first_orphan + i].revents != 0) worker_exited(orphans[i], os::describe_exit(-1));
     }
+    // A thread that leads may be asleep and must see what was done here.
+    if (has_leader()) waiter_event_.ring();
   }
 }
 
@@ -80,7 +84,11 @@ void Node::read_template() {
     WorkerLink* link = link_of(message->worker);
     switch (message->event) {
       case TemplateEvent::kForked:
-        if (link != nullptr) link->pid = message->pid;
+        if (link != nullptr) {
+          link->pid = message->pid;
+        } else {
+          os::kill_group(message->pid, SIGKILL);  // it was given up meanwhile
+        }
         break;
       case TemplateEvent::kForkFailed:
         worker_exited(message->worker, "it could not be forked: " + std::string(std::strerror(message->status)));
@@ -161,11 +169,14 @@ void Node::template_lost() {
       }
     }
   }
-  warnings_.push_back("bolide's template process ended (" + how + ") and is started again.");
+  const bool again = ++template_deaths_ < kFailedStartsAtMost;
+  warnings_.push_back("bolide's template process ended (" + how +
+                      (again ? ") and is started again." : ") again and again."));
   service_->push(0);
-  const Status started = start_template();
+  const Status started = again ? start_template() : Status(Code::kSystem, "it ends at once");
   if (!started.is_ok()) {
-    fail_all_ready("The template process could not be started again: " + started.message());
+    fail_all_ready("The template process could not be started again: " + started.message() +
+                   ". What it wrote: " + (last_stderr_.empty() ? "nothing" : last_stderr_));
   }
   for (uint32_t id : gone) worker_exited(id, os::describe_exit(-1));
 }

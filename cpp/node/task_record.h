@@ -20,7 +20,7 @@ namespace bolide::node {
 struct Task : sched::Task {
   store::ObjectEntry* result = nullptr;  // of the first return; nullptr when there is none
   store::ObjectEntry* function = nullptr;
-  ipc::TaskHeader header{};
+  ipc::TaskHeader header{};  // last: the body follows it, as in a ring
 
   static uint64_t body_size(const ipc::TaskHeader& header) {
     return (uint64_t{header.dependencies} + header.contained) * 8 +
@@ -40,7 +40,7 @@ struct Task : sched::Task {
     std::free(task);
   }
 
-  std::byte* body() { return reinterpret_cast<std::byte*>(this + 1); }
+  std::byte* body() { return reinterpret_cast<std::byte*>(&header + 1); }
   uint64_t body_bytes() const { return body_size(header); }
 
   std::span<const uint64_t> dependencies() {
@@ -55,6 +55,4 @@ struct Task : sched::Task {
     return {reinterpret_cast<const char*>(at), header.name_bytes};
   }
 };
-static_assert(sizeof(Task) % 8 == 0);
-
 }  // namespace bolide::node

@@ -259,7 +259,7 @@ Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline,
       return Status();
     }
     if (closed_) return Status(Code::kClosed, "the runtime was shut down");
-    if (!chunk_asked_) {
+    if (!chunk_asked_ && now() >= ask_after_) {
       chunk_asked_ = true;
       chunk_refused_.clear();
       const ipc::ChunkRequest request{arena_.chunk_size_for(size), size, control ? 1u : 0u, 0};
@@ -269,10 +269,12 @@ Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline,
     }
     Waiter waiter;
     chunk_waiters_.push_back(&waiter);
-    const bool refused = !chunk_refused_.empty();
-    wait_turn(waiter, refused ? std::min(deadline, now() + kAskAgain) : INT64_MAX, lock);
+    wait_turn(waiter, chunk_asked_ ? INT64_MAX : std::min(deadline, ask_after_), lock);
     chunk_waiters_.erase(std::find(chunk_waiters_.begin(), chunk_waiters_.end(), &waiter));
-    if (!chunk_refused_.empty() && now() >= deadline) return Status(Code::kFull, chunk_refused_);
+    if (!chunk_asked_ && !chunk_refused_.empty()) {
+      if (now() >= deadline) return Status(Code::kFull, chunk_refused_);
+      if (ask_after_ <= now()) ask_after_ = now() + kAskAgain;
+    }
   }
 }
 

@@ -165,6 +165,7 @@ class BOLIDE_API WorkerClient : public Client {
   std::unordered_map<uint64_t, std::vector<Waiter*>> watchers_;
   std::vector<Waiter*> chunk_waiters_;
   bool chunk_asked_ = false;
+  Nanos ask_after_ = 0;  // after a refusal: when to ask again
   std::string chunk_refused_;
 
   Mutex release_mutex_;

@@ -112,7 +112,7 @@ void WorkerLink::remove_outstanding(Outstanding* entry) {
   }
 }
 
-std::vector<Task*> WorkerLink::take_back() {
+std::vector<Task*> WorkerLink::take_back(std::vector<Location>* unsent_spans) {
   std::vector<ipc::Candidate> candidates;
   size_t sent = 0;
   for (const Outstanding& entry : outstanding) {
@@ -126,7 +126,16 @@ std::vector<Task*> WorkerLink::take_back() {
   if (unsent != 0) {
     std::deque<Waiting> kept;
     for (Waiting& waiting : overflow_) {
-      if (waiting.sequence == 0) kept.push_back(std::move(waiting));
+      if (waiting.sequence == 0) {
+        kept.push_back(std::move(waiting));
+      } else if (waiting.type == static_cast<uint16_t>(ipc::RecordType::kJumbo)) {
+        ipc::JumboRecord jumbo;
+        std::memcpy(&jumbo, waiting.bytes.data(), sizeof jumbo);
+        unsent_spans->push_back(jumbo.where);
+        std::erase_if(jumbo_spans, [&](const Location& span) {
+          return span.chunk == jumbo.where.chunk && span.offset == jumbo.where.offset;
+        });
+      }
     }
     overflow_ = std::move(kept);
     if (overflow_.empty()) want_space(false);

@@ -76,7 +76,8 @@ class BOLIDE_API WorkerLink {
   void remove_outstanding(Outstanding* entry);
 
   // take_back returns the tasks that the worker has not started and now never will, in order.
-  std::vector<Task*> take_back();
+  // `unsent`: spans of large records that were not even sent.
+  std::vector<Task*> take_back(std::vector<Location>* unsent);
 
   // started tells whether the worker had begun to run that task (for death accounting).
   bool started(const Outstanding& entry) const;

@@ -151,6 +151,7 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
       break;
     case RecordType::kFreeSpan:
       arena_.free(in.take<Location>());
+      for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
     case RecordType::kShutdown:
       shutdown_ = true;
@@ -197,6 +198,10 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
   std::vector<os::Fd> fds;
   auto got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&chunk, 1)), fds,
                                  true);
+  while (!got.is_ok() && got.status().code() == Code::kInterrupted) {
+    got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&chunk, 1)), fds,
+                              true);
+  }
   if (!got.is_ok() || fds.size() != 1 || chunk != notice.chunk) {
     give_up("bolide: a descriptor of the store did not arrive\n");
   }
@@ -205,6 +210,10 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
     status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
     chunk_asked_ = false;
     chunk_refused_ = status.is_ok() ? "" : status.message();
+    if (!status.is_ok()) {
+      push(RecordType::kChunkReturned, sizeof notice,
+           [&](std::byte* to) { ipc::Writer(to).put(notice); });
+    }
   }
   if (status.is_ok()) status = views_.add(ChunkId{chunk}, fds[0], notice.size);
   if (!status.is_ok() && notice.writable == 0) give_up("bolide: a part of the store cannot be mapped\n");
@@ -231,7 +240,9 @@ void WorkerClient::before_sleep() {
 }
 
 void WorkerClient::sleep(Nanos until) {
-  const Nanos left = std::min(until, sleep_until_) - now();
+  Nanos left = std::min(until, sleep_until_) - now();
+  // The task at the head is another thread's to take; what lies behind it is read afterwards.
+  if (task_at_head_.load(std::memory_order_acquire)) left = std::min(left, kMillisecond);
   if (left > 0) os::futex_wait(&tasks_.control()->data_signal, signal_, left);
 }
 

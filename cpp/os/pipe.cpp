@@ -1,3 +1,4 @@
+// The system calls of os/pipe.h.
 #include "os/pipe.h"
 
 #include <fcntl.h>

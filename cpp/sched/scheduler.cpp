@@ -70,6 +70,7 @@ void Scheduler::queue(Task* task, bool front) {
   SchedulingClass& cls = *task->cls;
   task->state = TaskState::kReady;
   task->worker = nullptr;
+  pause_ = policy_.stuck;
   cls.feasible = ledger_.feasible(cls.need);
   if (cls.feasible) {
     if (cls.ready.empty()) active_.push_back(&cls);
@@ -94,6 +95,7 @@ void Scheduler::unqueue(Task* task) {
 }
 
 void Scheduler::assign(Worker& worker, Task* task, bool inlined) {
+  pause_ = policy_.stuck;
   if (task->state == TaskState::kReady) unqueue(task);
   task->state = TaskState::kAssigned;
   task->worker = &worker;
@@ -291,7 +293,7 @@ bool Scheduler::place(Task* task, Nanos now) {
 bool Scheduler::worth_another(const SchedulingClass& cls) const {
   if (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) return true;
   const bool served = std::any_of(cls.leased.begin(), cls.leased.end(),
-                                  [](const Worker* w) { return !w->waiting(); });
+                                  [](const Worker* w) { return w->depth > 0 && !w->waiting(); });
   if (!served) return true;
   // Waking another worker costs tens of microseconds and, when every core has a party that
   // runs, slows the others: the backlog must be worth it.
@@ -302,7 +304,7 @@ bool Scheduler::worth_another(const SchedulingClass& cls) const {
 }
 
 bool Scheduler::may_start(const SchedulingClass& cls, Nanos now) {
-  if (starting_ >= ready_ + 1) return false;
+  if (starting_ >= std::min(ready_ + 1, policy_.max_starting)) return false;
   if (cls.cpu > 0) {
     if (ledger_.free(kCpu) < static_cast<Amount>(starting_ + 1) * cls.cpu) return false;
   } else if (alive_ + starting_ - waiting_ >= policy_.max_zero_cpu) {
@@ -344,6 +346,8 @@ SchedulingClass* Scheduler::starving(Nanos now) const {
 }
 
 void Scheduler::dispatch(Nanos now) {
+  // Looks that find nothing to do become rarer; whatever changes makes them frequent again.
+  pause_ = std::min(2 * pause_, policy_.longest_pause);
   if (ready_ != 0) {
     reserved_ = starving(now);
     if (reserved_ != nullptr) drain(*reserved_, now);
@@ -368,13 +372,13 @@ void Scheduler::relieve(Nanos now) {
       worker.looked_at = now;
     }
     SchedulingClass& cls = *worker.cls;
-    if (!ledger_.fits(cls.need) || !cls.ready.empty()) continue;
+    if (!ledger_.fits(cls.need)) continue;
     const bool stuck = !progressed && now - worker.looked_at >= policy_.stuck;
-    const bool spare = !idle_.empty() && worker.mean_ns > policy_.tiny;
+    const bool spare = !idle_.empty() && cls.ready.empty() && worker.mean_ns > policy_.tiny;
     if (!stuck && !spare) continue;
     if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
+    if (stuck) worker.depth = 0;
     actions_.take_back(worker);
-    if (stuck && worker.state == WorkerState::kLeased) worker.depth = 0;
     drain(cls, now);
   }
 }
@@ -392,7 +396,7 @@ void Scheduler::retire_idle(Nanos now) {
 
 std::optional<Nanos> Scheduler::next_look(Nanos now) const {
   const bool room = !idle_.empty() || ledger_.free(kCpu) > 0;
-  if (room && (behind_ != 0 || (ready_ != 0 && starting_ == 0))) return now + policy_.stuck;
+  if (room && (behind_ != 0 || (ready_ != 0 && starting_ == 0))) return now + pause_ / 2;
   const auto keep = static_cast<size_t>((ledger_.total(kCpu) + kUnit - 1) / kUnit);
   if (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1)) {
     return std::max(now, idle_.front()->idle_since + policy_.retire_after);

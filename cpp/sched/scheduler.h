@@ -61,6 +61,8 @@ struct Policy {
   Nanos retire_after = 1'000'000'000;     // idle beyond the number of CPUs
   Nanos start_pause = 10'000'000;         // between starts above max_blocked, doubling
   uint32_t max_zero_cpu = 32;             // workers for tasks that need no CPU
+  size_t max_starting = 16;               // requests to the template at a time
+  Nanos longest_pause = 50'000'000;       // between looks that change nothing
 };
 
 class BOLIDE_API Scheduler {
@@ -161,6 +163,7 @@ class BOLIDE_API Scheduler {
   size_t alive_ = 0;
   size_t waiting_ = 0;
   Nanos next_start_ = 0;
+  Nanos pause_ = 0;  // twice the time to the next look
   bool someone_waits_ = false;
 };
 

@@ -59,6 +59,7 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
     void Py_SET_SIZE(object, Py_ssize_t)
     object PyObject_Call(object, object, PyObject*)
+    unsigned long PyThread_get_thread_ident()
 
 cdef int64_t MILLISECOND = 1000000
 cdef int64_t SECOND = 1000000000

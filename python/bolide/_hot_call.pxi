@@ -268,7 +268,7 @@ cdef int encode_argument(Encoder encoder, Session session, object value, RemoteF
         return encoder.join_parts(start)
     # Too large to travel in the task's record: it becomes an object of its own.
     ref = store_encoded(encoder, session, start, contained)
-    encoder.kept.append(ref)
+    encoder.keep(ref)
     return put_dependency(encoder, ref)
 
 

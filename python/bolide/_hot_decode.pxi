@@ -138,7 +138,7 @@ cdef object decode_array(Cursor* cursor, ObjectRef owner):
     if dtype is None:
         import numpy
         dtype = _dtypes[name] = numpy.dtype(name.decode())
-        take_encoder_numpy(numpy)
+        find_numpy()
     shape = PyTuple_New(ndim)
     size = dtype.itemsize
     for i in range(ndim):
@@ -149,12 +149,6 @@ cdef object decode_array(Cursor* cursor, ObjectRef owner):
         PyTuple_SET_ITEM(shape, i, item)
     buffer = part_buffer(take_part(cursor, size), size, owner)
     return _ndarray(shape, dtype, buffer, 0, None, "F" if order else "C")
-
-
-cdef int take_encoder_numpy(object numpy) except -1:
-    global _ndarray
-    _ndarray = numpy.ndarray
-    return 0
 
 
 cdef object decode_pickle(Cursor* cursor, ObjectRef owner):

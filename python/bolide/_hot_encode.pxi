@@ -18,9 +18,6 @@ cdef struct Part:
     uint64_t size
 
 
-cdef list _encoders = []
-
-
 @cython.final
 cdef class Encoder:
     """One message under construction: its bytes, its references, what it keeps alive."""
@@ -32,12 +29,13 @@ cdef class Encoder:
     cdef vector[uint64_t] contained
     cdef vector[Part] parts        # of the value being encoded
     cdef vector[Py_buffer] buffers
-    cdef list kept                 # Python objects that must outlive the message
+    cdef Slot slot                 # where the value lies, if it was stored
+    cdef bint stored
+    cdef list kept                 # Python objects that must outlive the message, or None
 
     def __cinit__(self):
         self.capacity = 4096
         self.data = <uint8_t*> malloc(self.capacity)
-        self.kept = []
         if self.data == NULL:
             raise MemoryError()
 
@@ -45,9 +43,29 @@ cdef class Encoder:
         self.drop_parts()
         free(self.data)
 
-    cdef int room(self, size_t more) except -1:
+    cdef inline bint is_clean(self):
+        return self.kept is None and self.parts.empty() and self.contained.empty() and self.dependencies.empty()
+
+    cdef int clean(self) except -1:
+        self.drop_parts()
+        self.size = 0
+        self.dependencies.clear()
+        self.contained.clear()
+        self.kept = None
+        return 0
+
+    cdef int keep(self, object item) except -1:
+        if self.kept is None:
+            self.kept = []
+        self.kept.append(item)
+        return 0
+
+    cdef inline int room(self, size_t more) except -1:
         if self.size + more <= self.capacity:
             return 0
+        return self.grow(more)
+
+    cdef int grow(self, size_t more) except -1:
         cdef size_t capacity = self.capacity
         while capacity < self.size + more:
             capacity *= 2
@@ -168,8 +186,10 @@ cdef class Encoder:
             self.put_tag(T_BYTES if kind is bytes else T_BYTEARRAY)
             self.put_i64(-len(obj) - 1)  # negative: the data are a part
             self.add_part(obj)
-            self.kept.append(obj)
+            self.keep(obj)
             return 0
+        if _ndarray is None:
+            find_numpy()
         if _ndarray is not None and kind is _ndarray and self.encode_array(obj):
             return 0
         return self.encode_pickle(obj, subject)
@@ -203,7 +223,7 @@ cdef class Encoder:
         # datetimes have no buffer of their own; the bytes are the same
         if dtype.kind in "mM":
             array = array.view("i8")
-        self.kept.append(array)
+        self.keep(array)
         cdef Py_buffer buffer
         cdef int wanted = PyBUF_STRIDES
         PyObject_GetBuffer(array, &buffer, wanted)
@@ -237,12 +257,12 @@ cdef class Encoder:
         self.put_tag(T_PICKLE)
         self.put_u32(count)
         self.put_i64(len(data))
-        self.kept.append(data)
+        self.keep(data)
         self.add_part(data)
         cdef object raw
         for buffer in buffers:
             raw = buffer.raw()
-            self.kept.append(raw)
+            self.keep(raw)
             self.put_i64(len(raw))
             self.add_part(raw)
         return 0
@@ -337,24 +357,33 @@ cdef object _text_of(object subject):
     return subject if isinstance(subject, str) else subject()
 
 
-cdef Encoder take_encoder():
+cdef Encoder _spare = None  # one encoder kept for the next message
+
+
+cdef inline Encoder take_encoder():
+    global _spare
+    cdef Encoder encoder = _spare
+    if encoder is None:
+        return Encoder.__new__(Encoder)
+    _spare = None
+    return encoder
+
+
+cdef inline int give_encoder(Encoder encoder) except -1:
+    global _spare
+    if encoder.is_clean():
+        encoder.size = 0
+    else:
+        encoder.clean()
+    if encoder.capacity <= 1 << 20:
+        _spare = encoder
+    return 0
+
+
+cdef int find_numpy() except -1:
+    """Looks whether the user has imported NumPy meanwhile."""
     global _ndarray
-    if _ndarray is None:
-        numpy = _sys.modules.get("numpy")
-        if numpy is not None:
-            _ndarray = getattr(numpy, "ndarray", None)
-    if _encoders:
-        return <Encoder> _encoders.pop()
-    return Encoder.__new__(Encoder)
-
-
-cdef int give_encoder(Encoder encoder) except -1:
-    encoder.drop_parts()
-    encoder.size = 0
-    encoder.dependencies.clear()
-    encoder.contained.clear()
-    if encoder.kept:
-        encoder.kept = []
-    if encoder.capacity <= 1 << 20 and len(_encoders) < 8:
-        _encoders.append(encoder)
+    numpy = _sys.modules.get("numpy")
+    if numpy is not None:
+        _ndarray = getattr(numpy, "ndarray", None)
     return 0

@@ -5,8 +5,7 @@
 
 cdef int64_t MAIN_TURN = 100 * 1000000
 cdef int64_t OTHER_TURN = 1000 * 1000000
-cdef object _get_ident = None
-cdef object _main_ident = None
+cdef unsigned long _main_thread = 0  # ident of the main thread, once it has been asked for
 
 
 cdef int64_t deadline_of(object timeout) except -1:
@@ -28,13 +27,11 @@ cdef int64_t deadline_of(object timeout) except -1:
 
 
 cdef int64_t turn_length() except -1:
-    global _get_ident, _main_ident
-    if _get_ident is None:
-        import _thread
+    global _main_thread
+    if _main_thread == 0:
         import threading
-        _get_ident = _thread.get_ident
-        _main_ident = threading.main_thread().ident
-    return MAIN_TURN if _get_ident() == _main_ident else OTHER_TURN
+        _main_thread = threading.main_thread().ident
+    return MAIN_TURN if PyThread_get_thread_ident() == _main_thread else OTHER_TURN
 
 
 cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t needed, int64_t deadline, bint can_inline) except -1:
@@ -43,7 +40,7 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
     cdef WaitResult result
     cdef int64_t turn = turn_length()
     cdef int64_t until
-    mode.runs_task = session.running > 0 and _get_ident() == session.wait_thread
+    mode.runs_task = session.running > 0 and PyThread_get_thread_ident() == session.task_thread
     mode.can_inline = mode.runs_task and can_inline and deadline == FOREVER
     mode.declared = False
     try:
@@ -186,8 +183,8 @@ def get(refs, *, timeout=None):
         return result
     if not isinstance(refs, list):
         check_ref(refs, "get")
-    n = len(refs)
-    cdef list items = refs
+    cdef list items = refs[:]  # the caller's may change while this waits
+    n = PyList_GET_SIZE(items)
     for i in range(n):
         ref = check_ref(items[i], "get")
         if not ref.entry.ready():
@@ -344,6 +341,7 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         if found < needed and is_known_ready(ref.entry):
             found += 1
     if found < needed and deadline != 0:
+        items = items[:]  # the caller's may change while this waits
         entries.reserve(n)
         for i in range(n):
             ref = <ObjectRef> PyList_GET_ITEM(items, i)

@@ -22,7 +22,7 @@ cdef class Session:
     cdef readonly uint64_t id
     cdef uint64_t inline_limit
     cdef uint32_t wait_mark
-    cdef object wait_thread      # ident of the thread that runs tasks (workers)
+    cdef unsigned long task_thread  # ident of the thread that runs tasks (workers)
     cdef uint32_t running        # depth of tasks on that thread
     cdef public object task_name
     cdef readonly double store_timeout
@@ -207,8 +207,13 @@ cdef tuple note_pickled(ObjectRef ref):
     """Records in the running encoder that its value contains `ref`; gives what to pickle."""
     global _warned_pinned
     cdef void* slot = native.encoder_slot()[0]
+    cdef Encoder encoder
     if slot != NULL:
-        (<Encoder> <object> (<PyObject*> slot)).contained.push_back(ref.entry.id.value)
+        if ref.session is not _session:
+            raise foreign_ref(ref)
+        encoder = <Encoder> <object> (<PyObject*> slot)
+        encoder.contained.push_back(ref.entry.id.value)
+        encoder.keep(ref)  # it may exist only while this value is pickled
     else:
         _pinned.append(ref)
         if not _warned_pinned:
@@ -257,4 +262,5 @@ cdef View make_view(ObjectRef ref, const byte_t* data, uint64_t size):
     if ref.session.client.views().pin(ref.entry.where.chunk):
         view.ref = ref
         return view
-    raise core_error()
+    from .exceptions import ObjectLostError
+    raise ObjectLostError(ref.hex())

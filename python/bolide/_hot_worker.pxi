@@ -10,15 +10,12 @@ cdef tuple _last_function = None
 
 def run_worker(Session session):
     """Runs tasks until the node says that it is enough. On the main thread of a worker."""
-    import _thread
-    global _get_ident
-    turn_length()
-    session.wait_thread = _thread.get_ident()
+    session.task_thread = PyThread_get_thread_ident()
     cdef TaskView task
     cdef Next next
     cdef int64_t until
     cdef int64_t began = native.now()
-    cdef vector[uint64_t] forgotten
+    cdef uint32_t since_forgetting = 0
     while True:
         next = session.worker.next_task(&task, 0)
         if next == Next.kNothing:
@@ -28,15 +25,18 @@ def run_worker(Session session):
             began = native.now()
         if next == Next.kTask:
             began = execute(session, &task, began)
+            since_forgetting += 1
+            if since_forgetting == 256:
+                since_forgetting = 0
+                forget_functions(session.worker.forgotten())
         elif next == Next.kShutdown:
             return
         else:
             PyErr_CheckSignals()
-            forgotten = session.worker.forgotten()
-            forget_functions(forgotten)
+            forget_functions(session.worker.forgotten())
 
 
-cdef int forget_functions(vector[uint64_t]& ids) except -1:
+cdef int forget_functions(vector[uint64_t] ids) except -1:
     global _last_id, _last_function
     cdef size_t i
     for i in range(ids.size()):
@@ -62,10 +62,11 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef uint32_t returns = task.header.returns
     cdef uint64_t function_id = task.header.function
     cdef tuple function = None
-    cdef object result = None
-    cdef object failure = None
-    cdef object args, kwargs
+    cdef list values = None        # of Encoders, when there is not exactly one plain value
+    cdef Encoder single = None
+    cdef object result, args, kwargs
     cdef bint taken = False
+    cdef uint8_t flags = 0
     cdef int64_t done
     outer_name = session.task_name
     session.running += 1
@@ -81,20 +82,44 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             else:
                 result = PyObject_Call(function[0], args, <PyObject*> kwargs)
             args = kwargs = None
-            encode_results(session, sequence, returns, result, function[1])
+            if returns == 1:
+                single = encode_result(session, result, function[1])
+            else:
+                values = encode_results(session, returns, result, function[1])
+            result = None
         except BaseException as error:
             if not taken:
                 session.worker.task_taken()
-            failure = error
-            args = kwargs = None
-            push_failure(session, sequence, returns, error, "?" if function is None else function[1])
+            args = kwargs = result = None
+            single = None
+            flags = 1
+            values = encode_failure(session, returns, error, "?" if function is None else function[1])
         flush_partial_output()
     finally:
         session.running -= 1
         session.task_name = outer_name
     done = native.now()
+    # From here to the end of the result no Python code runs: it might run another task, whose
+    # result would get mixed up with this one.
+    session.worker.begin_result(sequence, returns)
+    if single is not None:
+        add_value(session, single, flags)
+    else:
+        for encoder in values:
+            add_value(session, <Encoder> encoder, flags)
     session.worker.end_result(done - began)
+    if single is not None:
+        give_encoder(single)
     return done
+
+
+cdef inline int add_value(Session session, Encoder encoder, uint8_t flags) except -1:
+    if encoder.stored:
+        encoder.stored = False
+        native.add_stored(session.worker, encoder.slot, encoder.contained, flags)
+    else:
+        native.add_inline(session.worker, encoder.data, encoder.size, encoder.contained, flags)
+    return 0
 
 
 cdef tuple find_function(Session session, uint64_t id):
@@ -174,6 +199,8 @@ cdef list decode_dependencies(Session session, TaskView* task):
         kind = at[20]
         at += 24
         if kind == 1:
+            if <size_t> (end - at) < sizeof(Location):
+                raise corrupt_value()
             memcpy(&where, at, sizeof(Location))
             at += sizeof(Location)
             object_id.value = id
@@ -192,66 +219,26 @@ cdef list decode_dependencies(Session session, TaskView* task):
     return values
 
 
-cdef int encode_results(Session session, uint64_t sequence, uint32_t returns, object result, object name) except -1:
-    cdef list values
-    if returns == 1 and encode_one(session, sequence, result):
-        return 0
-    if returns == 1:
-        values = [result]
-    elif returns == 0:
-        values = []
-    else:
-        values = split_results(result, returns, name)
-    cdef list encoders = []
-    cdef Encoder encoder
-    cdef list slots = []
-    cdef vector[Slot] stored
-    cdef Slot slot
-    cdef size_t i
-    cdef list is_stored = []
-    try:
-        for value in values:
-            encoder = take_encoder()
-            encoders.append(encoder)
-            encoder.encode_value(value, lambda: f"the result of {name!r}")
-            if encoder.parts_size(encoder.size, 8) <= session.inline_limit:
-                encoder.join_parts(0)
-                is_stored.append(False)
-                stored.push_back(slot)
-            else:
-                encoder.store_value(session, 0, &slot)
-                is_stored.append(True)
-                stored.push_back(slot)
-        session.worker.begin_result(sequence, returns)
-        for i in range(stored.size()):
-            encoder = encoders[i]
-            if is_stored[i]:
-                native.add_stored(session.worker, stored[i], encoder.contained, 0)
-            else:
-                native.add_inline(session.worker, encoder.data, encoder.size, encoder.contained, 0)
-    except BaseException:
-        for i in range(stored.size()):
-            if is_stored[i]:
-                session.client.abandon(stored[i])
-        raise
-    finally:
-        for encoder in encoders:
-            give_encoder(encoder)
-    return 0
-
-
-cdef int encode_one(Session session, uint64_t sequence, object result) except -1:
-    """The usual case, one small plain value: 1; 0 when it is another case."""
+cdef Encoder encode_result(Session session, object result, object name):
+    """One value, complete: its bytes in the encoder, or in the store with the place noted."""
     cdef Encoder encoder = take_encoder()
-    cdef bint fits = encoder.encode_plain(result, 0) and encoder.size <= session.inline_limit
-    if fits:
-        session.worker.begin_result(sequence, 1)
-        native.add_inline(session.worker, encoder.data, encoder.size, encoder.contained, 0)
-    give_encoder(encoder)
-    return fits
+    if encoder.encode_plain(result, 0) and encoder.size <= session.inline_limit:
+        return encoder
+    encoder.size = 0
+    encoder.encode_value(result, lambda: f"the result of {name!r}")
+    if encoder.parts_size(encoder.size, 8) <= session.inline_limit:
+        encoder.join_parts(0)
+    else:
+        encoder.store_value(session, 0, &encoder.slot)
+        encoder.stored = True
+    return encoder
 
 
-cdef list split_results(object result, uint32_t returns, object name):
+cdef list encode_results(Session session, uint32_t returns, object result, object name):
+    """The values of a task that returns several, or none."""
+    cdef list encoders = []
+    if returns == 0:
+        return encoders
     try:
         values = list(result)
     except TypeError:
@@ -264,35 +251,64 @@ cdef list split_results(object result, uint32_t returns, object name):
             f"the task {name!r} has num_returns={returns}, so it must return {returns} values, "
             f"but it returned {len(values)}"
         )
-    return values
+    try:
+        for value in values:
+            encoders.append(encode_result(session, value, name))
+    except BaseException:
+        for encoder in encoders:
+            abandon_value(session, <Encoder> encoder)
+        raise
+    return encoders
 
 
-cdef int push_failure(Session session, uint64_t sequence, uint32_t returns, object error, object name) except -1:
+cdef int abandon_value(Session session, Encoder encoder) except -1:
+    if encoder.stored:
+        encoder.stored = False
+        session.client.abandon(encoder.slot)
+    return 0
+
+
+cdef list encode_failure(Session session, uint32_t returns, object error, object name):
+    """The exception as the value of every return."""
     import os
     from ._serialize import pack_error
     cdef Encoder encoder = take_encoder()
     cdef void** slot = native.encoder_slot()
     cdef void* outer = slot[0]
-    cdef Slot place
     cdef bytes data
     cdef uint32_t i
+    cdef list encoders = []
     slot[0] = <void*> encoder
     try:
         data = pack_error(error, name, os.getpid())
     finally:
         slot[0] = outer
-    session.worker.begin_result(sequence, returns)
-    try:
-        for i in range(returns):
-            if <uint64_t> len(data) <= session.inline_limit:
-                native.add_inline(session.worker, <const uint8_t*> PyBytes_AS_STRING(data), len(data), encoder.contained, 1)
-            else:
-                reserve_slot(session, len(data), &place)
-                copy_released(<uint8_t*> place.data, <const uint8_t*> PyBytes_AS_STRING(data), len(data))
-                native.add_stored(session.worker, place, encoder.contained, 1)
-    finally:
-        give_encoder(encoder)
-    return 0
+    for i in range(returns):
+        if i > 0:
+            encoders.append(encode_raw(session, Encoder.__new__(Encoder), data, error, name))
+        else:
+            encoders.append(encode_raw(session, encoder, data, error, name))
+    return encoders
+
+
+cdef Encoder encode_raw(Session session, Encoder encoder, bytes data, object error, object name):
+    """A record of an error, stored if it is large; cut short if there is no room for it."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    if <uint64_t> size > session.inline_limit:
+        try:
+            reserve_slot(session, size, &encoder.slot)
+            copy_released(<uint8_t*> encoder.slot.data, <const uint8_t*> PyBytes_AS_STRING(data), size)
+            encoder.stored = True
+            return encoder
+        except Exception:
+            import os
+            from ._serialize import pack_error
+            short = RuntimeError(f"{type(error).__name__}, whose text found no room in the object store")
+            data = pack_error(short, name, os.getpid())
+            size = PyBytes_GET_SIZE(data)
+            encoder.contained.clear()
+    encoder.put_bytes(PyBytes_AS_STRING(data), size)
+    return encoder
 
 
 # ---- output: sys.stdout and sys.stderr of a worker are text layers over these
@@ -314,6 +330,10 @@ def set_output_prefix(bint wanted):
 def write_output(int stream, data):
     """Takes what Python code writes, and hands it to the driver line by line."""
     global _has_partial
+    if _session.forked:  # a child that user code forked: it has no link to the driver
+        import os
+        os.write(stream, data)
+        return
     cdef bytes text = _partial[stream] + bytes(data)
     cdef list lines = text.split(b"\n")
     _partial[stream] = lines.pop()

@@ -8,7 +8,8 @@ Thread safety: `print_output` may be called from any thread; lines keep their or
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
+from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Service:
         self._print_lock = allocate_lock()
         self._stopping = False
         self._callbacks: dict[int, Callable[[], None]] = {}
-        self._next_token = 1
+        self._tokens = count(1)
+        self._ident = 0
         self._ended = allocate_lock()
         self._ended.acquire()
         start_new_thread(self._run, ())
@@ -34,29 +36,31 @@ class Service:
         """Stops the node, then the thread, once it has printed what is left."""
         self._stopping = True
         self._node.stop()
-        self._ended.acquire()
+        if get_ident() != self._ident:  # a callback may shut down
+            self._ended.acquire()
         for callback in list(self._callbacks.values()):
             callback()
         self._callbacks.clear()
 
     def add_callback(self, callback: Callable[[], None]) -> int:
         """Registers what to call when the token that is returned becomes ready."""
-        token = self._next_token
-        self._next_token += 1
+        token = next(self._tokens)
         self._callbacks[token] = callback
         return token
 
     def print_output(self) -> None:
         """Writes the lines that have come from workers to this process's streams."""
         with self._print_lock:
-            lines = self._node.take_output()
-            for stream, _pid, text in lines:
-                out = sys.stdout if stream == 1 else sys.stderr
-                if out is not None:
-                    _write_line(out, text.decode("utf-8", "replace"))
-            self._node.output_printed()
+            try:
+                for stream, _pid, text in self._node.take_output():
+                    out = sys.stdout if stream == 1 else sys.stderr
+                    if out is not None:
+                        _write_line(out, text.decode("utf-8", "replace"))
+            finally:
+                self._node.output_printed()
 
     def _run(self) -> None:
+        self._ident = get_ident()
         try:
             while not self._stopping:
                 for token in self._node.wait_service(-1):

@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <unordered_map>
 #include <vector>
+
+#include "support/seeds.h"
 
 using bolide::FlatMap;
 
@@ -106,4 +109,57 @@ TEST_CASE("a large map grows and shrinks again without losing an entry") {
   CHECK(same(map, {}));
   map.insert(5, 5);
   CHECK(*map.find(5) == 5);
+}
+
+namespace {
+
+// Families of keys that are hard on a table of a power of two with linear probing.
+struct Family {
+  const char* name;
+  uint64_t (*key)(uint64_t i);
+};
+
+constexpr Family kFamilies[] = {
+    {"sequential", [](uint64_t i) { return i + 1; }},
+    {"of tasks with 64 returns each", [](uint64_t i) { return 64 * (i + 1); }},
+    {"with the same low bits", [](uint64_t i) { return (i + 1) << 20 | 5; }},
+    {"with client bits only", [](uint64_t i) { return (i + 1) << 40; }},
+    {"of clients that count alike", [](uint64_t i) { return (i % 7 + 1) << 40 | (i / 7 + 1); }},
+    {"at the end of the table", [](uint64_t i) { return 60 + i % 4 + 64 * (i / 4); }},
+    {"near the end of all numbers", [](uint64_t i) { return UINT64_MAX - i; }},
+};
+
+}  // namespace
+
+TEST_CASE("keys that collide, in clusters that wrap around, agree with a model") {
+  for (const Family& family : kFamilies) {
+    CAPTURE(family.name);
+    support::for_seeds(12, [&](std::mt19937_64& random) {
+      FlatMap<int> map;
+      Model model;
+      std::vector<uint64_t> keys(1 + support::below(random, 400));
+      for (size_t i = 0; i < keys.size(); ++i) keys[i] = family.key(i);
+      bool agreed = true;
+      for (int round = 0; round < 8; ++round) {
+        std::shuffle(keys.begin(), keys.end(), random);
+        for (uint64_t key : keys) {
+          if (model.contains(key) || support::one_in(random, 4)) continue;
+          map.insert(key, round);
+          model[key] = round;
+        }
+        agreed = agreed && same(map, model);
+        // Neighbours go together, as the returns of a task do.
+        if (support::one_in(random, 2)) std::sort(keys.begin(), keys.end());
+        const size_t from = support::below(random, keys.size());
+        const size_t count = support::below(random, keys.size() + 1);
+        for (size_t i = 0; i < count; ++i) {
+          const uint64_t key = keys[(from + i) % keys.size()];
+          agreed = agreed && map.erase(key) == (model.erase(key) == 1);
+          agreed = agreed && map.find(key) == nullptr;
+        }
+        agreed = agreed && same(map, model);
+      }
+      REQUIRE(agreed);
+    });
+  }
 }
