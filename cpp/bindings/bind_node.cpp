@@ -56,6 +56,7 @@ py::dict stats_dict(Node& node) {
 // wait_service sleeps until there is output or a watched object is ready, or `seconds` are over.
 std::vector<uint64_t> wait_service(Node& node, double seconds) {
   const auto queue = node.service();
+  if (queue == nullptr) return {};
   pollfd item{queue->fd(), POLLIN, 0};
   os::poll_fds(&item, 1, seconds < 0 ? -1 : static_cast<Nanos>(seconds * 1e9));
   return queue->take();

@@ -17,6 +17,7 @@ void bind_worker(py::module_& module);
 void bind_store(py::module_& module);
 void bind_scheduler(py::module_& module);
 void bind_measure(py::module_& module);
+void bind_faults(py::module_& module);
 
 // raise_status raises CoreError(code, message) unless the status is OK.
 void raise_status(const Status& status);

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
   bolide::bindings::bind_store(module);
   bolide::bindings::bind_scheduler(module);
   bolide::bindings::bind_measure(module);
+  bolide::bindings::bind_faults(module);
 }

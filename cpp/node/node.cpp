@@ -136,11 +136,46 @@ void Node::stop() {
   for (const auto& [id, link] : links_) drain_output(*link);
   destroy_tasks();
   while (polled_count_.load(std::memory_order_relaxed) > 0) {  // written under the lock
-    remove_link(polled_[0].load(std::memory_order_relaxed));
+    WorkerLink* link = polled_[0].load(std::memory_order_relaxed);
+    const ClientId client = link->client;
+    remove_link(link);
+    for (ChunkId chunk : objects_.registry().orphan(client)) chunk_closed(chunk);
   }
   buried_.clear();
   watchers_.clear();
   close_chunks(arena_.give_back_all_empty());
+  lock.unlock();
+  close_descriptors();
+}
+
+// close_descriptors: references may keep this object for long, but not what the system counts.
+// Threads that still wait are on their way out, and they sleep on these descriptors.
+void Node::close_descriptors() {
+  const Nanos deadline = now() + kStopWithin;
+  MutexLock lock(mutex_);
+  while (waiting_threads_ > 0 || space_wanted_ > 0) {
+    if (now() > deadline) return;
+    wake_everybody();
+    waiter_event_.ring();
+    lock.unlock();
+    os::poll_fds(nullptr, 0, kMillisecond / 10);
+    lock.lock();
+  }
+  {
+    MutexLock release_lock(release_mutex_);
+    quiet_ = true;
+    supervisor_event_ = os::Event();
+  }
+  waiter_event_ = os::Event();
+  bell_ = ipc::BellWriter();
+  bell_memory_ = os::Mapping();
+  bell_memfd_.reset();
+  settings_.reset();
+  for (int i : {0, 1}) {
+    output_pipes_[i].reset();
+    output_writers_[i].reset();
+  }
+  service_.reset();
 }
 
 // destroy_tasks frees the records of tasks that will never end.

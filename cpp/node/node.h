@@ -110,7 +110,11 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
 
   // Output and warnings for the binding: an event that is rung when there is something, a cheap
   // test (true until output_printed, so that who sees false knows that it is printed), the lines.
-  const std::shared_ptr<CompletionQueue>& service() const { return service_; }
+  // service() is nullptr once the node has stopped.
+  std::shared_ptr<CompletionQueue> service() {
+    MutexLock lock(mutex_);
+    return service_;
+  }
   bool has_output() const { return has_output_.load(std::memory_order_acquire); }
   std::vector<OutputLine> take_output();
   void output_printed();
@@ -224,6 +228,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   WorkerLink* link_of(uint32_t worker) const;
   void remove_link(WorkerLink* link);
   void destroy_tasks();
+  void close_descriptors();
   ObjectId next_ids(uint32_t count);
   const std::byte* resolve_locked(const Location& where);
   Status try_reserve(uint64_t size, bool control, store::Slot* slot);
@@ -281,6 +286,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   Mutex release_mutex_;
   std::vector<ObjectEntry*> released_ GUARDED_BY(release_mutex_);
   std::atomic<bool> has_released_{false};
+  bool quiet_ GUARDED_BY(release_mutex_) = false;  // nobody is left to be rung
 
   // output
   os::Fd output_pipes_[2];   // reading ends: stdout, stderr

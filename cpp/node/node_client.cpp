@@ -205,15 +205,19 @@ void Node::add_reference(ObjectEntry* entry) {
 void Node::release(ObjectEntry* entry) {
   const bool large = entry->ready() && entry->holding == store::Holding::kStored &&
                      entry->where.size >= kLargeObject;
-  size_t waiting;
   {
     MutexLock lock(release_mutex_);
     released_.push_back(entry);
-    waiting = released_.size();
     has_released_.store(true, std::memory_order_release);  // partner: drain_releases
+    // The next call drains the list; without one, memory must go back all the same.
+    if (!quiet_) {
+      if (large || released_.size() == kReleasesPerNudge) supervisor_event_.ring();
+      return;
+    }
   }
-  // The next call drains the list; without one, memory must go back all the same.
-  if (large || waiting == kReleasesPerNudge) supervisor_event_.ring();
+  MutexLock lock(mutex_);
+  drain_releases();
+  if (large) close_chunks(arena_.give_back_all_empty());
 }
 
 WaitResult Node::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,

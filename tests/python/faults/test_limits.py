@@ -1,0 +1,182 @@
+"""Limits of the system: descriptors, processes, address space (RELIABILITY B1-17)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+
+import pytest
+
+FEW_DESCRIPTORS = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, {hard}))
+ray.init(num_cpus=2)
+f = ray.remote(lambda x: bytes(x))
+assert [len(value) for value in ray.get([f.remote(i * 100) for i in range(200)])] == [
+    i * 100 for i in range(200)
+]
+
+@ray.remote
+def nested(depth):
+    return 0 if depth == 0 else 1 + ray.get(nested.remote(depth - 1))
+
+@ray.remote
+def limit():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+try:
+    say("nested", ray.get(nested.remote(30)))
+except ray.exceptions.RayError as error:
+    say("nested", type(error).__name__, str(error).replace("\\n", " "))
+try:
+    kept = [ray.get(ray.put(bytes([i]) * 2_000_000)) for i in range(100)]
+    assert [value[5] for value in kept] == list(range(100))
+    say("large", 100)
+except ray.exceptions.RayError as error:
+    say("large", type(error).__name__, str(error).replace("\\n", " "))
+kept = None
+say("limit", ray.get(limit.remote()))
+say("usable", ray.get(f.remote(3)))
+"""
+
+
+@pytest.mark.timeout(120)
+def test_b1_17_few_descriptors_with_a_higher_hard_limit(program):
+    run = program(FEW_DESCRIPTORS.format(hard=4096))
+    assert run.expect("nested", 60) == "30"
+    assert run.expect("large", 60) == "100"
+    assert run.expect("limit") == "64"
+    run.expect("usable")
+    code, _, err = run.finish()
+    assert code == 0, err
+    run.family_gone()
+
+
+@pytest.mark.timeout(120)
+def test_b1_17_few_descriptors_for_good(program):
+    run = program(FEW_DESCRIPTORS.format(hard=64))
+    for what in ("nested", "large"):
+        said = run.expect(what, 60)
+        assert said.isdigit() or (
+            "Too many open files" in said and "Error" in said and "ulimit -n" in said
+        ), said
+        print(what, said)
+    run.expect("limit")
+    run.expect("usable")
+    code, _, err = run.finish()
+    assert code == 0, err
+    run.family_gone()
+
+
+def test_b1_17_too_few_descriptors_to_start(program):
+    run = program(
+        """
+import resource
+used = len(os.listdir("/proc/self/fd"))
+for extra in range(0, 14):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + extra, 4096))
+    try:
+        ray.init(num_cpus=1)
+    except ray.exceptions.RaySystemError as error:
+        assert "Too many open files" in str(error), error
+        assert len(os.listdir("/proc/self/fd")) == used
+        say("error", extra, error)
+        continue
+    try:
+        say("works", extra, ray.get(ray.remote(lambda: 1).remote(), timeout=20))
+    except ray.exceptions.RayError as error:
+        say("late", extra, type(error).__name__, error)
+    ray.shutdown()
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
+ray.init(num_cpus=1)
+say("usable", ray.get(ray.remote(lambda: 1).remote()))
+"""
+    )
+    assert run.expect("usable", 60) == "1"
+    code, _, err = run.finish()
+    assert code == 0, err
+    print("".join(run.seen))
+    assert any(line.startswith("error") for line in run.seen)
+
+
+def readable_by_others(path):
+    """Whether another user may read our interpreter and package."""
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to run as a user without processes")
+@pytest.mark.timeout(120)
+def test_b1_17_fork_that_fails_names_the_limit(program, tmp_path):
+    import bolide
+
+    package = os.path.dirname(bolide.__file__)
+    tools = os.path.dirname(os.path.abspath(__file__))
+    for path in (os.path.realpath(sys.executable), package, tools):
+        if not readable_by_others(path):
+            pytest.skip(f"{path} cannot be read by another user")
+    folder = "/tmp/" + tmp_path.name + str(os.getpid())
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    user = 54_321 + os.getpid() % 1000
+
+    def become_other():
+        os.setgid(user)
+        os.setuid(user)
+        os.chdir(folder)
+
+    run = program(
+        f"""
+import resource
+os.chdir({folder!r})
+f = ray.remote(lambda: 1)
+for limit in range(1, 7):
+    resource.setrlimit(resource.RLIMIT_NPROC, (limit, 100))
+    try:
+        ray.init(num_cpus=2)
+        say("works", limit, ray.get(f.remote(), timeout=30))
+    except (ray.exceptions.RaySystemError, ray.exceptions.RuntimeEnvSetupError) as error:
+        say("error", limit, type(error).__name__, str(error).replace("\\n", " "))
+    finally:
+        ray.shutdown()
+resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
+ray.init(num_cpus=2)
+say("usable", ray.get(f.remote(), timeout=30))
+""",
+        preexec=become_other,
+    )
+    try:
+        assert run.expect("usable", 100) == "1"
+        errors = [line for line in run.seen if line.startswith("error")]
+        print("".join(run.seen))
+        assert errors
+        for line in errors:
+            assert "Resource temporarily unavailable" in line, line
+            assert "ulimit -u" in line, line
+        assert run.finish()[0] == 0
+    finally:
+        run.end()
+        shutil.rmtree(folder)
+
+
+def test_b1_17_address_space_of_a_task(one):
+    import bolide
+
+    @bolide.remote
+    def hungry():
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + (50 << 20), hard))
+        try:
+            return len(bytes(500 << 20))
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+    with pytest.raises(MemoryError):
+        one.get(hungry.remote(), timeout=30)
+    assert one.get(bolide.remote(lambda: 1).remote(), timeout=30) == 1

@@ -1,0 +1,271 @@
+"""Workers that die in the middle of a task: who is retried, how often, and what is said about it.
+
+RELIABILITY rows A1, A2, A4, B1-1 to B1-3. The journal that each attempt writes is the judge.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from fault_tools import is_alive, pass_gate, state_of, wait_until
+
+import bolide
+from bolide.exceptions import RayTaskError, WorkerCrashedError
+
+
+@bolide.remote
+def blocked(journal, name, gate_path, value):
+    journal.note(name)
+    pass_gate(gate_path)
+    return value
+
+
+@bolide.remote
+def tiny(journal, i):
+    journal.note(i)
+    return i * 2
+
+
+@bolide.remote
+def dies_while(journal, name, times, how):
+    journal.note(name)
+    if journal.count(name) <= times:
+        how()
+    return name
+
+
+def kill_self():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault():
+    import ctypes
+
+    ctypes.string_at(0)
+
+
+def abort():
+    os.abort()
+
+
+def bus_error():
+    signal.raise_signal(signal.SIGBUS)
+
+
+def exit_at_once():
+    os._exit(0)
+
+
+def exit_three():
+    os._exit(3)
+
+
+def libc_exit():
+    import ctypes
+
+    ctypes.CDLL(None).exit(4)
+
+
+def test_b1_01_killed_worker_is_replaced_and_the_task_retried(two, journal, gate):
+    ref = blocked.remote(journal, "task", gate.path, 42)
+    (victim,) = wait_until(lambda: journal.pids("task"))
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: journal.count("task") == 2)
+    gate.open()
+    assert two.get(ref) == 42
+    assert journal.count("task") == 2
+    assert two.retries == 1
+    assert victim not in journal.pids("task")[1:]
+
+
+def test_b1_02_tasks_queued_behind_the_started_one_burn_no_retry(one, journal, gate):
+    quick = bolide.remote(lambda i: i)
+    one.get([quick.remote(i) for i in range(2000)])  # the worker's ring takes many at a time now
+    first = blocked.remote(journal, "first", gate.path, -1)
+    others = [tiny.options(max_retries=0).remote(journal, i) for i in range(64)]
+    (victim,) = wait_until(lambda: journal.pids("first"))
+    assert one.stats["ready"] < 64  # some are in the ring of the worker
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: journal.count("first") == 2)
+    gate.open()
+    assert one.get(first) == -1
+    assert one.get(others) == [i * 2 for i in range(64)]
+    assert one.retries == 1
+    counts = journal.counts()
+    assert all(counts[str(i)] == 1 for i in range(64))
+    order = [int(what) for what, _ in journal.entries() if what != "first"]
+    assert order == list(range(64))
+
+
+@pytest.mark.parametrize("times", range(5))
+def test_a2_exhausted_retries_are_exact(two, journal, times):
+    ref = dies_while.options(max_retries=3).remote(journal, "suicide", times, kill_self)
+    if times <= 3:
+        assert two.get(ref) == "suicide"
+        assert journal.count("suicide") == times + 1
+        assert two.retries == times
+        return
+    with pytest.raises(WorkerCrashedError) as caught:
+        two.get(ref)
+    text = str(caught.value)
+    assert "signal 9 (SIGKILL)" in text
+    assert "'dies_while'" in text
+    assert "attempt 4 of 4" in text and "max_retries=3" in text
+    assert f"pid {journal.pids('suicide')[-1]}" in text
+    assert journal.count("suicide") == 4
+    assert two.retries == 3
+
+
+def test_max_retries_0_is_never_run_again(two, journal):
+    ref = dies_while.options(max_retries=0).remote(journal, "once", 1, kill_self)
+    with pytest.raises(WorkerCrashedError, match=r"attempt 1 of 1 \(max_retries=0\)"):
+        two.get(ref)
+    assert journal.count("once") == 1 and two.retries == 0
+
+
+def test_max_retries_minus_1_is_run_until_it_ends(two, journal):
+    ref = dies_while.options(max_retries=-1).remote(journal, "again", 12, kill_self)
+    assert two.get(ref) == "again"
+    assert journal.count("again") == 13 and two.retries == 12
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (segfault, "killed by signal 11 (SIGSEGV)"),
+        (abort, "killed by signal 6 (SIGABRT)"),
+        (bus_error, "killed by signal 7 (SIGBUS)"),
+        (exit_at_once, "exit code 0"),
+        (exit_three, "exit code 3"),
+        (libc_exit, "exit code 4"),
+    ],
+)
+def test_b1_03_the_cause_of_death_is_named(two, journal, how, said):
+    ref = dies_while.options(max_retries=0, name="doomed").remote(journal, "x", 1, how)
+    with pytest.raises(WorkerCrashedError) as caught:
+        two.get(ref)
+    assert said in str(caught.value) and "'doomed'" in str(caught.value)
+    assert two.get(dies_while.remote(journal, "y", 0, how)) == "y"
+
+
+def test_b1_03_sys_exit_is_an_error_of_the_task_and_keeps_the_worker(one, journal):
+    @bolide.remote
+    def leaves(code):
+        sys.exit(code)
+
+    @bolide.remote
+    def pid():
+        return os.getpid()
+
+    before = one.get(pid.remote())
+    with pytest.raises(RayTaskError, match="SystemExit: 3"):
+        one.get(leaves.remote(3))
+    assert one.get(pid.remote()) == before
+    assert one.retries == 0
+
+
+def test_a5_what_a_killed_worker_had_started_dies_with_it(two, journal, gate):
+    @bolide.remote(max_retries=0)
+    def parent():
+        child = subprocess.Popen(["sleep", "1000"])
+        journal.note(f"child {child.pid}")
+        journal.note("parent")
+        pass_gate(gate.path)
+
+    ref = parent.remote()
+    (worker,) = wait_until(lambda: journal.pids("parent"))
+    grandchild = int(journal.entries()[0][0].split()[1])
+    assert is_alive(grandchild)
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(WorkerCrashedError):
+        two.get(ref)
+    wait_until(lambda: not is_alive(grandchild), 2)
+
+
+def test_a4_death_is_noticed_at_once(two, journal, gate):
+    import time
+
+    took = []
+    for i in range(5):
+        ref = blocked.options(max_retries=0).remote(journal, i, gate.path, 0)
+        (victim,) = wait_until(lambda i=i: journal.pids(i))
+        began = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(WorkerCrashedError):
+            two.get(ref)
+        took.append(time.monotonic() - began)
+    print(f"death noticed after {min(took) * 1e3:.1f} ms at best, {max(took) * 1e3:.1f} at worst")
+    assert min(took) < 0.25
+
+
+def test_idle_workers_killed_in_any_number_are_replaced(two, journal):
+    for round in range(5):
+        refs = [tiny.remote(journal, f"{round}.{i}") for i in range(0)]
+        two.get(refs)
+        assert two.get(bolide.remote(lambda: 7).remote()) == 7
+        for pid in two.pids():
+            os.kill(pid, signal.SIGKILL)
+    assert two.get([bolide.remote(lambda i=i: i).remote() for i in range(10)]) == [*range(10)]
+    assert two.retries == 0
+
+
+def killed_under_load(runtime, journal, kills, seconds):
+    """Streams short tasks while workers are killed; the journal, the results and the kills."""
+
+    @bolide.remote(max_retries=-1)
+    def work(i):
+        journal.note(i)
+        return sum(range(i % 1000)) + i
+
+    killed = []
+    done = threading.Event()
+
+    def killer():
+        chance = random.Random(4711)
+        while len(killed) < kills and not done.is_set():
+            pids = [pid for pid in runtime.pids() if pid not in killed and is_alive(pid)]
+            if not pids:
+                continue
+            victim = chance.choice(pids)
+            # Let it get to work before the next dies: at least one task of its own.
+            marker = len(journal.entries())
+            wait_until(lambda: len(journal.entries()) > marker or done.is_set(), 30)
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            killed.append(victim)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    submitted = 0
+    try:
+        while thread.is_alive():
+            refs = [(i, work.remote(i)) for i in range(submitted, submitted + 200)]
+            submitted += 200
+            for i, ref in refs:
+                assert runtime.get(ref, timeout=seconds) == sum(range(i % 1000)) + i
+    finally:
+        done.set()
+        thread.join()
+    return submitted, killed
+
+
+def test_a1_a_hundred_kills_under_load_lose_nothing(two, journal):
+    submitted, killed = killed_under_load(two, journal, 100, 60)
+    assert len(killed) == 100
+    counts = journal.counts()
+    assert len(counts) == submitted
+    again = sum(count - 1 for count in counts.values())
+    # A task that was claimed but killed before its first line burns a retry without a line; a death
+    # burns at most one.
+    assert again <= two.retries <= len(killed)
+    print(f"{submitted} tasks, {len(killed)} kills, {two.retries} retries, {again} seen by tasks")
+    assert two.node.audit()
+    assert all(state_of(pid) in ("",) for pid in killed)
