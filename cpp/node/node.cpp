@@ -104,9 +104,11 @@ void Node::stop() {
     if (stopping_.exchange(true)) return;
     closed_ = true;
     wake_everybody();
-    waiter_event_.ring();
-    supervisor_event_.ring();
-    service_->push(0);
+    if (service_ != nullptr) {  // it is made last of the three; a start that failed may lack it
+      waiter_event_.ring();
+      supervisor_event_.ring();
+      service_->push(0);
+    }
     for (const auto& [id, link] : links_) {
       if (link->pid > 0) os::kill_group(link->pid, SIGKILL);
     }
@@ -128,39 +130,45 @@ void Node::stop() {
   // The template kills and reaps what is left, also workers whose pid we never learned.
   template_.stop(now() + kStopWithin);
   MutexLock lock(mutex_);
+  const bool alone = await_waiters(lock);
   for (int i : {0, 1}) {
     read_output(i);
     if (!partial_[i].empty()) add_output(static_cast<uint32_t>(i) + 1, 0, partial_[i]);
     partial_[i].clear();
   }
   for (const auto& [id, link] : links_) drain_output(*link);
-  destroy_tasks();
+  const std::vector<Task*> tasks = unfinished_tasks();
   while (polled_count_.load(std::memory_order_relaxed) > 0) {  // written under the lock
-    WorkerLink* link = polled_[0].load(std::memory_order_relaxed);
-    const ClientId client = link->client;
-    remove_link(link);
-    for (ChunkId chunk : objects_.registry().orphan(client)) chunk_closed(chunk);
+    bury(polled_[0].load(std::memory_order_relaxed));
   }
-  buried_.clear();
+  if (alone) buried_.clear();
   watchers_.clear();
+  dependents_.clear();
+  settled_.clear();
+  for (Task* task : tasks) drop_task(task);
+  tasks_ = 0;
+  drain_releases();
   close_chunks(arena_.give_back_all_empty());
-  lock.unlock();
-  close_descriptors();
+  if (alone) close_descriptors();
 }
 
-// close_descriptors: references may keep this object for long, but not what the system counts.
-// Threads that still wait are on their way out, and they sleep on these descriptors.
-void Node::close_descriptors() {
+// await_waiters: threads that wait are on their way out; until then they poll rings and sleep on
+// descriptors. False if one is still there after a while.
+bool Node::await_waiters(MutexLock& lock) {
   const Nanos deadline = now() + kStopWithin;
-  MutexLock lock(mutex_);
   while (waiting_threads_ > 0 || space_wanted_ > 0) {
-    if (now() > deadline) return;
+    if (now() > deadline) return false;
     wake_everybody();
     waiter_event_.ring();
     lock.unlock();
     os::poll_fds(nullptr, 0, kMillisecond / 10);
     lock.lock();
   }
+  return true;
+}
+
+// close_descriptors: references may keep this object for long, but not what the system counts.
+void Node::close_descriptors() {
   {
     MutexLock release_lock(release_mutex_);
     quiet_ = true;
@@ -178,17 +186,42 @@ void Node::close_descriptors() {
   service_.reset();
 }
 
-// destroy_tasks frees the records of tasks that will never end.
-void Node::destroy_tasks() {
+// unfinished_tasks are those that will never end.
+std::vector<Task*> Node::unfinished_tasks() {
   std::unordered_set<Task*> tasks(settled_.begin(), settled_.end());
   for (const auto& [id, link] : links_) {
     for (const auto& entry : link->outstanding) tasks.insert(entry.task);
   }
   for (const auto& [id, waiting] : dependents_) tasks.insert(waiting.begin(), waiting.end());
   scheduler_.for_each_queued([&](sched::Task* task) { tasks.insert(static_cast<Task*>(task)); });
-  for (Task* task : tasks) Task::destroy(task);
-  dependents_.clear();
-  tasks_ = 0;
+  return {tasks.begin(), tasks.end()};
+}
+
+// bury lets go of a worker that is dead: of what it held, of its link, of its part of the store.
+void Node::bury(WorkerLink* link) {
+  link->held.for_each([&](uint64_t id, uint32_t) { objects_.release(objects_.find(ObjectId{id})); });
+  link->held.clear();
+  for (const Location& span : link->jumbo_spans) arena_.free(span);
+  const ClientId client = link->client;
+  remove_link(link);
+  for (ChunkId chunk : objects_.registry().orphan(client)) chunk_closed(chunk);
+}
+
+// drop_task ends a task without a result when the runtime stops; nobody is told.
+void Node::drop_task(Task* task) {
+  static const std::string value =
+      encode_system_error(SystemErrorKind::kRaySystem, "the runtime was shut down");
+  for (uint32_t i = task->header.returns; i-- > 0;) {
+    ObjectEntry* entry = return_entry(task, i);
+    entry->flags = 0;
+    objects_.table().set_inline(entry, value.data(), value.size(),
+                                ipc::kError | ipc::kSystemError);
+    objects_.release(entry);
+  }
+  for (uint64_t id : task->dependencies()) objects_.release(objects_.find(ObjectId{id}));
+  for (uint64_t id : task->contained()) objects_.release(objects_.find(ObjectId{id}));
+  objects_.release(task->function);
+  Task::destroy(task);
 }
 
 void Node::after_fork() {

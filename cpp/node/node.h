@@ -221,13 +221,17 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void template_lost();
   void check_starts();
   void fail_all_ready(const std::string& text);
+  void rouse_leader();
   void drain_output(WorkerLink& link);
   void add_output(uint32_t stream, int pid, std::string_view text);
 
   WorkerLink* link_of(const sched::Worker& worker) const;
   WorkerLink* link_of(uint32_t worker) const;
   void remove_link(WorkerLink* link);
-  void destroy_tasks();
+  std::vector<Task*> unfinished_tasks();
+  void drop_task(Task* task);
+  void bury(WorkerLink* link);
+  bool await_waiters(MutexLock& lock);
   void close_descriptors();
   ObjectId next_ids(uint32_t count);
   const std::byte* resolve_locked(const Location& where);

@@ -131,12 +131,7 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   scheduler_.worker_gone(link->worker);
   const bool failed = link->failed;
   for (Task* task : lost) task_lost(task, failed ? "it was stopped after a malformed record" : how, pid);
-  link->held.for_each([&](uint64_t id, uint32_t) { objects_.release(objects_.find(ObjectId{id})); });
-  link->held.clear();
-  for (const Location& span : link->jumbo_spans) arena_.free(span);
-  const ClientId client = link->client;
-  remove_link(link);
-  for (ChunkId chunk : objects_.registry().orphan(client)) chunk_closed(chunk);
+  bury(link);
   if (failed_starts_ >= kFailedStartsAtMost) {
     fail_all_ready("No worker could be started: " + std::to_string(failed_starts_) +
                    " in a row ended before they were ready (the last one: " + how +
@@ -145,12 +140,20 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   }
   scheduler_.dispatch(coarse_now_);
   flush_links();
+  rouse_leader();
 }
 
 void Node::fail_all_ready(const std::string& text) {
   for (sched::Task* task : scheduler_.take_all_ready()) {
     fail(static_cast<Task*>(task), SystemErrorKind::kRuntimeEnvSetup, text);
   }
+  rouse_leader();
+}
+
+// rouse_leader: the thread that leads the pump may wait for an object that this thread has just
+// made ready. It looks itself, but only when it is woken.
+void Node::rouse_leader() {
+  if (has_leader()) waiter_event_.ring();
 }
 
 // template_lost: the template died. Its workers live on; from now on each is watched by itself.
