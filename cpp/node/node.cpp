@@ -1,7 +1,6 @@
 // node: making it, its workers' processes, stopping it, and what it tells about itself.
 #include "node/node.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -111,14 +110,6 @@ void Node::stop() {
     }
     for (const auto& [id, link] : links_) {
       if (link->pid > 0) os::kill_group(link->pid, SIGKILL);
-    }
-    // Threads that wait must be out of the pump before what they look at goes.
-    while (anybody_waits()) {
-      wake_everybody();
-      waiter_event_.ring();
-      lock.unlock();
-      sched_yield();
-      lock.lock();
     }
     for (const auto& [id, watchers] : watchers_) {
       for (const Watcher& watcher : watchers) {

@@ -76,7 +76,6 @@ class BOLIDE_API Pump {
   virtual void lead_ends() {}
 
   bool has_leader() const { return leader_ != nullptr; }
-  bool anybody_waits() const { return leader_ != nullptr || !followers_.empty(); }
   bool closed() const { return closed_; }
 
   Mutex mutex_;

@@ -246,8 +246,10 @@ cdef class Encoder:
                         load_names_check()
                     if _names_unimportable(data):
                         data = None
-            except Exception:
-                data = None
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                data = None  # by value, then; what that raises is explained
             if data is None:
                 self.contained.resize(contained)
                 data, buffers = self.pickle_by_value(obj, subject, contained)
