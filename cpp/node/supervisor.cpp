@@ -91,7 +91,7 @@ void Node::read_template() {
         }
         break;
       case TemplateEvent::kForkFailed:
-        worker_exited(message->worker, "it could not be forked: " + std::string(std::strerror(message->status)));
+        worker_exited(message->worker, system_error("it could not be forked", message->status).message());
         break;
       case TemplateEvent::kExited:
         worker_exited(message->worker, os::describe_exit(message->status));

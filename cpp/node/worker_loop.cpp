@@ -210,7 +210,7 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
     status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
     chunk_asked_ = false;
     chunk_refused_ = status.is_ok() ? "" : status.message();
-    if (!status.is_ok()) {
+    if (!status.is_ok()) {  // it cannot be mapped here: it must not count as this worker's
       push(RecordType::kChunkReturned, sizeof notice,
            [&](std::byte* to) { ipc::Writer(to).put(notice); });
     }

@@ -103,7 +103,8 @@ def init(
             memory = int(_core.total_memory() * 0.3)
         _settings = encode_settings()
         argv, env = template_command()
-        _node = _core.Node.start(
+        _node = _from_core(
+            _core.Node.start,
             num_cpus=cpus,
             resources=totals,
             object_store_memory=memory,
@@ -181,8 +182,8 @@ def refresh_settings() -> None:
         return
     settings = encode_settings()
     if settings != _settings:
+        _from_core(node.set_settings, settings)
         _settings = settings
-        node.set_settings(settings)
 
 
 def _need_node() -> _core.Node:
@@ -295,6 +296,15 @@ def _flush_output() -> None:
     service = _service
     if service is not None:
         service.print_output()
+
+
+def _from_core(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls the core; its error becomes an exception with Ray's name."""
+    try:
+        return function(*args, **kwargs)
+    except _core.CoreError as error:
+        code, sentence = error.args
+        raise _make_system_error(code, sentence.encode()) from None
 
 
 def _make_system_error(code: int, text: bytes) -> Exception:

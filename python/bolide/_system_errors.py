@@ -20,15 +20,31 @@ _BY_KIND = {
     7: exceptions.TaskUnschedulableError,
 }
 _FULL = 3  # Code::kFull
+# How the core ends the sentence of a failed system call, and what to do about it.
+_ADVICE = (
+    ("(errno 11)", "The limit of processes and threads is reached: raise it with ulimit -u, or end "
+     "some."),
+    ("(errno 12)", "Memory or address space is used up: free some, or raise the limit with "
+     "ulimit -v."),
+    ("(errno 23)", "The whole machine has too many open files."),
+    ("(errno 24)", "The limit of open descriptors is reached: raise it with ulimit -n."),
+)  # fmt: skip
 
 
 def make(code: int, text: bytes) -> Exception:
     """The exception for a core error: `code` of a call, or -1 and an encoded value."""
     if code >= 0:
-        sentence = text.decode("utf-8", "replace")
+        sentence = _with_advice(text.decode("utf-8", "replace"))
         if code == _FULL:
             return exceptions.ObjectStoreFullError(sentence)
         return exceptions.RaySystemError(sentence)
     kind, _ = struct.unpack_from("<II", text)
-    sentence = text[8:].decode("utf-8", "replace")
+    sentence = _with_advice(text[8:].decode("utf-8", "replace"))
     return _BY_KIND.get(kind, exceptions.RaySystemError)(sentence)
+
+
+def _with_advice(sentence: str) -> str:
+    for end, advice in _ADVICE:
+        if end in sentence:
+            return f"{sentence.rstrip('.')}. {advice}"
+    return sentence
