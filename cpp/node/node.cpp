@@ -174,7 +174,6 @@ void Node::close_descriptors() {
     output_pipes_[i].reset();
     output_writers_[i].reset();
   }
-  service_.reset();
 }
 
 // unfinished_tasks are those that will never end.
@@ -236,6 +235,7 @@ Status Node::set_settings(std::string_view blob) {
 // ---- worker processes
 
 void Node::start_worker() {
+  if (closed_) return;
   const uint32_t worker = next_worker_++;
   scheduler_.worker_starting();
   ipc::LinkHeader header{};
@@ -257,6 +257,10 @@ void Node::start_worker() {
     }
   }
   Status status = made.is_ok() ? Status() : made.status().clone();
+  if (status.is_ok() && !template_.running()) {
+    status = start_template();
+    nudge_supervisor();  // it has to watch the new one
+  }
   if (status.is_ok()) {
     WorkerLink* link = made->get();
     const int fds[kForkFds] = {link->memfd.get(),      link->peer_socket.get(),

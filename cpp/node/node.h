@@ -269,6 +269,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised
   std::unordered_map<uint32_t, Nanos> start_deadlines_;
   TemplateLink template_;
+  bool template_served_ = false;  // the one that runs has forked a worker
   os::Fd settings_;
   uint32_t settings_bytes_ = 0;
 
@@ -284,6 +285,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   Nanos supervisor_until_ = 0;       // when it will look again by itself
   Nanos submit_drained_ = 0;         // when a submitting thread last drained
   Nanos leader_look_ = INT64_MAX;    // when the sleeping leader must look again
+  Nanos sleep_look_ = INT64_MAX;     // the same, as the leader read it before it slept
   Nanos coarse_now_ = 0;
 
   // references that finalisers gave up
@@ -306,7 +308,6 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   std::atomic<bool> stopping_{false};
   bool forked_ = false;
   bool opened_ = false;
-  uint32_t template_deaths_ = 0;  // since a worker last greeted
 };
 
 }  // namespace bolide::node

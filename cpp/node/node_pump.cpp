@@ -100,11 +100,12 @@ void Node::before_sleep() {
   const Nanos time = now();
   leader_look_ = scheduler_.next_look(time).value_or(INT64_MAX);
   if (!dirty_.empty()) leader_look_ = std::min(leader_look_, time + kMillisecond);
+  sleep_look_ = leader_look_;
 }
 
 void Node::sleep(Nanos until) {
   pollfd item{waiter_event_.fd(), POLLIN, 0};
-  const Nanos left = std::min(until, leader_look_) - now();
+  const Nanos left = std::min(until, sleep_look_) - now();
   if (left > 0 && os::poll_fds(&item, 1, left) > 0) waiter_event_.clear();
 }
 

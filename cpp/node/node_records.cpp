@@ -105,7 +105,6 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       link.pid = static_cast<pid_t>(hello.pid);
       start_deadlines_.erase(link.worker.id.value);
       failed_starts_ = 0;
-      template_deaths_ = 0;
       scheduler_.worker_ready(link.worker, coarse_now_);
       return Status();
     }

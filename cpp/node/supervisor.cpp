@@ -84,11 +84,8 @@ void Node::read_template() {
     WorkerLink* link = link_of(message->worker);
     switch (message->event) {
       case TemplateEvent::kForked:
-        if (link != nullptr) {
-          link->pid = message->pid;
-        } else {
-          os::kill_group(message->pid, SIGKILL);  // it was given up meanwhile
-        }
+        template_served_ = true;
+        if (link != nullptr) link->pid = message->pid;
         break;
       case TemplateEvent::kForkFailed:
         worker_exited(message->worker, system_error("it could not be forked", message->status).message());
@@ -157,6 +154,8 @@ void Node::rouse_leader() {
 }
 
 // template_lost: the template died. Its workers live on; from now on each is watched by itself.
+// One that has served is started again at once. One that died at its start is started again when
+// a task needs a worker (start_worker), which counts as a failed start.
 void Node::template_lost() {
   const std::string how = template_.lost();
   std::vector<uint32_t> gone;
@@ -172,16 +171,12 @@ void Node::template_lost() {
       }
     }
   }
-  const bool again = ++template_deaths_ < kFailedStartsAtMost;
-  warnings_.push_back("bolide's template process ended (" + how +
-                      (again ? ") and is started again." : ") again and again."));
-  service_->push(0);
-  const Status started = again ? start_template() : Status(Code::kSystem, "it ends at once");
-  if (!started.is_ok()) {
-    fail_all_ready("The template process could not be started again: " + started.message() +
-                   ". What it wrote: " + (last_stderr_.empty() ? "nothing" : last_stderr_));
+  if (std::exchange(template_served_, false)) {
+    warnings_.push_back("bolide's template process ended (" + how + ") and is started again.");
+    service_->push(0);
+    static_cast<void>(start_template());  // if that fails, start_worker tries again and tells
   }
-  for (uint32_t id : gone) worker_exited(id, os::describe_exit(-1));
+  for (uint32_t id : gone) worker_exited(id, "the template process ended: " + how);
 }
 
 // check_starts: a worker that does not greet in time is given up.

@@ -73,6 +73,10 @@ void TemplateLink::stop(int64_t deadline) {
 }
 
 std::string TemplateLink::lost() {
+  // Its end of the socket closes a moment before it can be reaped.
+  static_cast<void>(os::send_signal(child_.pidfd, SIGKILL));
+  pollfd item{child_.pidfd.get(), POLLIN, 0};
+  os::poll_fds(&item, 1, kSecond);
   const auto status = os::reap(child_.pidfd);
   child_ = os::Child{};
   socket_.reset();

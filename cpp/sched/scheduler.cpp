@@ -347,7 +347,10 @@ SchedulingClass* Scheduler::starving(Nanos now) const {
 
 void Scheduler::dispatch(Nanos now) {
   // Looks that find nothing to do become rarer; whatever changes makes them frequent again.
-  pause_ = std::min(2 * pause_, policy_.longest_pause);
+  if (now >= looked_at_ + pause_ / 2) {
+    looked_at_ = now;
+    pause_ = std::min(2 * pause_, policy_.longest_pause);
+  }
   if (ready_ != 0) {
     reserved_ = starving(now);
     if (reserved_ != nullptr) drain(*reserved_, now);

@@ -163,7 +163,8 @@ class BOLIDE_API Scheduler {
   size_t alive_ = 0;
   size_t waiting_ = 0;
   Nanos next_start_ = 0;
-  Nanos pause_ = 0;  // twice the time to the next look
+  Nanos pause_ = 0;      // twice the time to the next look
+  Nanos looked_at_ = 0;  // when a look last made the pause longer
   bool someone_waits_ = false;
 };
 

@@ -183,7 +183,7 @@ def get(refs, *, timeout=None):
         return result
     if not isinstance(refs, list):
         check_ref(refs, "get")
-    cdef list items = refs[:]  # the caller's may change while this waits
+    cdef list items = list(refs)  # the caller's may change while this waits
     n = PyList_GET_SIZE(items)
     for i in range(n):
         ref = check_ref(items[i], "get")
@@ -313,7 +313,7 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         raise TypeError("wait() expected a list of ray.ObjectRef, got a single ray.ObjectRef")
     if not isinstance(refs, list):
         raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(refs)}")
-    items = refs
+    items = refs if type(refs) is list else list(refs)
     n = PyList_GET_SIZE(items)
     if n == 0:
         return [], []

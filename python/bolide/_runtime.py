@@ -138,9 +138,9 @@ def shutdown() -> None:
         service = _service
         _node = _service = None
         session.close()
+        _hot.drop_pinned()
     # Without the lock: callbacks of futures end here, and they may use the module.
     service.stop()
-    _hot.drop_pinned()
 
 
 def is_initialized() -> bool:

@@ -106,7 +106,7 @@ except ray.exceptions.RuntimeEnvSetupError as error:
     say("error", time.monotonic() - began, str(error).replace("\\n", " "))
 say("starts", len(open("starts").readlines()))
 before = time.process_time(), len(open("starts").readlines())
-wait_until(lambda: time.monotonic() - began > 12, 20)
+wait_until(lambda: time.monotonic() - began > 4, 20)
 say("idle", time.process_time() - before[0], len(open("starts").readlines()) - before[1])
 os.environ.pop("BROKEN_BROKEN")
 try:
