@@ -336,7 +336,10 @@ std::vector<std::string> Node::take_warnings() {
 
 NodeStats Node::stats() {
   MutexLock lock(mutex_);
-  if (!closed_) drain_releases();
+  if (!closed_) {
+    drain_releases();
+    flush_links();
+  }
   NodeStats stats{};
   stats.objects = objects_.table().size();
   stats.heap_bytes = objects_.table().heap_bytes();

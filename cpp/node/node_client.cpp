@@ -203,15 +203,17 @@ void Node::add_reference(ObjectEntry* entry) {
 }
 
 void Node::release(ObjectEntry* entry) {
-  const bool large = entry->ready() && entry->holding == store::Holding::kStored &&
+  const bool ready = entry->ready();
+  const bool large = ready && entry->holding == store::Holding::kStored &&
                      entry->where.size >= kLargeObject;
+  const bool function = ready && (entry->value_flags & ipc::kFunction) != 0;  // may capture much
   {
     MutexLock lock(release_mutex_);
     released_.push_back(entry);
     has_released_.store(true, std::memory_order_release);  // partner: drain_releases
     // The next call drains the list; without one, memory must go back all the same.
     if (!quiet_) {
-      if (large || released_.size() == kReleasesPerNudge) supervisor_event_.ring();
+      if (large || function || released_.size() == kReleasesPerNudge) supervisor_event_.ring();
       return;
     }
   }

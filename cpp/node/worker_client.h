@@ -149,6 +149,7 @@ class BOLIDE_API WorkerClient : public Client {
   uint64_t next_counter_ = 1;
 
   // tasks
+  Waiter* idle_waiter_ = nullptr;  // the thread in next_task
   Waiter* task_waiter_ = nullptr;  // the thread that takes tasks now: idle, or blocked and able
   bool inline_only_ = false;       // it takes only what it waits for
   std::atomic<bool> task_at_head_{false};

@@ -131,6 +131,7 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
         functions_.erase(ids[i]);
         forgotten_.push_back(ids[i]);
       }
+      if (idle_waiter_ != nullptr) notify(*idle_waiter_);  // what they captured must go now
       break;
     }
     case RecordType::kChunk:
@@ -256,7 +257,7 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until) {
   MutexLock lock(mutex_);
   flush_releases();
   Waiter waiter;
-  task_waiter_ = &waiter;
+  task_waiter_ = idle_waiter_ = &waiter;
   inline_only_ = false;
   Next next = Next::kNothing;
   for (bool rung = false;;) {
@@ -273,13 +274,13 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until) {
       next = Next::kShutdown;
       break;
     }
-    if (until == 0) break;
+    if (until == 0 || !forgotten_.empty()) break;
     if (!rung) publish(Urgency::kWhenEmpty);
     rung = true;
     waiter.ready = 0;
     if (wait_turn(waiter, until, lock) == WaitResult::kTurnOver) break;
   }
-  task_waiter_ = nullptr;
+  task_waiter_ = idle_waiter_ = nullptr;
   return next;
 }
 
