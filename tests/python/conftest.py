@@ -1,0 +1,31 @@
+"""Fixtures of all Python tests: the leak gate around each, and a runtime for those that ask.
+
+Every test runs inside the gate, so a test that starts the runtime itself, or in a process of its
+own, is held to the same rule. A runtime that a test leaves running is checked and shut down here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import bolide
+from bolide.testing import idle_problems, leak_gate
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(request):
+    """Fails a test that leaves a process, descriptor, thread, mapping or object behind."""
+    with leak_gate():
+        yield
+        problems = []
+        if bolide.is_initialized():
+            problems = idle_problems()
+            bolide.shutdown()
+        assert not problems, "the idle runtime still holds: " + "; ".join(problems)
+
+
+@pytest.fixture
+def ray(leaves_nothing):
+    """bolide, initialised with two CPUs; shut down, and its tables checked, by the gate."""
+    bolide.init(num_cpus=2)
+    return bolide

@@ -1,0 +1,1 @@
+"""Tests of the whole runtime: a node in this process, and real workers."""
