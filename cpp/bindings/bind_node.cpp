@@ -95,6 +95,8 @@ void bind_node(py::module_& module) {
              return lines;
            })
       .def("output_printed", &Node::output_printed)
+      .def("close_service", [](Node& node) { node.service()->close(); },
+           "After stop, when no thread sleeps in wait_service any more.")
       .def("take_warnings", &Node::take_warnings)
       .def("wait_service", &wait_service, call_guard<gil_scoped_release>());
 }

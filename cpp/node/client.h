@@ -54,6 +54,8 @@ class BOLIDE_API CompletionQueue {
   static Result<std::shared_ptr<CompletionQueue>> create();
   void push(uint64_t token);
   std::vector<uint64_t> take();
+  // close lets go of the descriptor; pushes are kept, but nobody is woken any more.
+  void close();
   int fd() const { return event_.fd(); }
 
  private:

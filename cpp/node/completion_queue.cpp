@@ -13,12 +13,17 @@ Result<std::shared_ptr<CompletionQueue>> CompletionQueue::create() {
 void CompletionQueue::push(uint64_t token) {
   MutexLock lock(mutex_);
   done_.push_back(token);
-  if (done_.size() == 1) event_.ring();
+  if (done_.size() == 1 && event_.fd() >= 0) event_.ring();
+}
+
+void CompletionQueue::close() {
+  MutexLock lock(mutex_);
+  event_ = os::Event();
 }
 
 std::vector<uint64_t> CompletionQueue::take() {
   MutexLock lock(mutex_);
-  event_.clear();
+  if (event_.fd() >= 0) event_.clear();
   return std::exchange(done_, {});
 }
 

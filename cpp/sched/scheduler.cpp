@@ -18,6 +18,13 @@ void drop(std::vector<Worker*>& list, Worker* worker) {
   BOLIDE_CHECK(false, "a worker is missing from the list of its state");
 }
 
+// takes_more tells whether a leased worker will come to what is put behind its task.
+bool takes_more(const Worker* worker) {
+  return worker->blocked == 0 && worker->depth > 0 && !worker->hold;
+}
+
+constexpr Nanos kLongest = 3'600'000'000'000;  // a duration; what says more is not believed
+
 }  // namespace
 
 Scheduler::Scheduler(const Policy& policy, Actions& actions)
@@ -47,10 +54,8 @@ void Scheduler::submit(Task* task, Nanos now) {
   const bool others_first = reserved_ != nullptr && reserved_ != &cls;
   if (cls.ready.empty() && !others_first && place(task, now)) return;
   queue(task, false);
-  if (cls.feasible && idle_.empty() && ledger_.fits(cls.need) && worth_another(cls) &&
-      may_start(cls, now)) {
-    actions_.start_worker();
-  }
+  // Above the limit dispatch first looks for a blocked worker that waits for the task.
+  if (waiting_ <= policy_.max_blocked) start_for(cls, now);
 }
 
 void Scheduler::resubmit(Task* task) { queue(task, true); }
@@ -117,10 +122,13 @@ void Scheduler::completed(Worker& worker, Task* task, bool inlined, Nanos durati
   leave_ring(worker);
   worker.hold = false;
   ++worker.completed;
-  worker.mean_ns = worker.mean_ns == 0 ? std::max<Nanos>(1, duration)
-                                       : worker.mean_ns + (duration - worker.mean_ns) / 8;
+  duration = std::clamp<Nanos>(duration, 1, kLongest);
+  const bool first = worker.mean_ns == 0;
+  worker.mean_ns = first ? duration : worker.mean_ns + (duration - worker.mean_ns) / 8;
   task->cls->mean_ns = worker.mean_ns;
-  if (worker.depth == 0 || worker.completed < 16 || worker.completed % 8 == 0) set_depth(worker);
+  if (first || worker.depth == 0 || worker.completed < 16 || worker.completed % 8 == 0) {
+    set_depth(worker);
+  }
   if (inlined) {
     end_inlined(worker);
     worker.can_inline = worker.waiting();
@@ -216,8 +224,13 @@ void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
   ledger_.take(cls.need);
   worker.state = WorkerState::kLeased;
   worker.cls = &cls;
-  worker.completed_at_look = worker.completed;
+  worker.completed_at_look = worker.completed - 1;  // `now` may be long past: see relieve
   worker.looked_at = now;
+  if (worker.served != &cls) {
+    worker.served = &cls;
+    worker.mean_ns = 0;
+    worker.depth = 1;
+  }
   if (worker.depth == 0) worker.depth = 1;
   cls.leased.push_back(&worker);
   leased_.push_back(&worker);
@@ -249,31 +262,37 @@ void Scheduler::unblocked(Worker& worker) {
   worker.can_inline = worker.waiting();
   worker.hold = false;
   settle_cpu(worker, was_waiting);
+  if (worker.outstanding == 0 && worker.blocked == 0) end_lease(worker, worker.looked_at);
 }
 
 // ---- placing
 
 bool Scheduler::place(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
-  for (size_t i = cls.leased.size(); i-- > 0;) {
+  // Only tiny tasks are put behind others while a worker is idle.
+  const bool spread = !idle_.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
+                      ledger_.fits(cls.need);
+  for (size_t i = spread ? 0 : cls.leased.size(); i-- > 0;) {
     Worker& worker = *cls.leased[i];
-    if (worker.outstanding < worker.depth && worker.blocked == 0 && !worker.hold) {
+    if (worker.outstanding < worker.depth && takes_more(&worker)) {
       assign(worker, task, false);
       return true;
     }
   }
-  if (!ledger_.fits(cls.need)) {
+  if (!spread && !ledger_.fits(cls.need)) {
     // All CPUs are busy. One task may wait in the ring of a worker whose tasks are short
     // enough, so that it need not ask for the next one.
+    bool served = false;
     for (size_t i = cls.leased.size(); i-- > 0;) {
       Worker& worker = *cls.leased[i];
-      if (worker.outstanding < 2 && worker.depth > 0 && worker.blocked == 0 && !worker.hold &&
-          worker.mean_ns > 0 && worker.mean_ns < 100 * policy_.pipeline) {
+      served |= worker.blocked == 0;
+      if (worker.outstanding < 2 && takes_more(&worker) && worker.mean_ns > 0 &&
+          worker.mean_ns < 100 * policy_.pipeline) {
         assign(worker, task, false);
         return true;
       }
     }
-    if (cls.leased.empty() && cls.starving_since < 0) cls.starving_since = now;
+    if (!served && cls.starving_since < 0) cls.starving_since = now;
     return false;
   }
   if (!worth_another(cls)) return false;
@@ -283,18 +302,12 @@ bool Scheduler::place(Task* task, Nanos now) {
     assign(worker, task, false);
     return true;
   }
-  if (waiting_ > policy_.max_blocked && inline_one(cls)) {
-    return task->state == TaskState::kAssigned;
-  }
-  if (may_start(cls, now)) actions_.start_worker();
-  return false;
+  return waiting_ > policy_.max_blocked && inline_one(cls) && task->state == TaskState::kAssigned;
 }
 
 bool Scheduler::worth_another(const SchedulingClass& cls) const {
   if (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) return true;
-  const bool served = std::any_of(cls.leased.begin(), cls.leased.end(),
-                                  [](const Worker* w) { return w->depth > 0 && !w->waiting(); });
-  if (!served) return true;
+  if (std::none_of(cls.leased.begin(), cls.leased.end(), takes_more)) return true;
   // Waking another worker costs tens of microseconds and, when every core has a party that
   // runs, slows the others: the backlog must be worth it.
   const Nanos backlog = static_cast<Nanos>(cls.ready.size() + 1) * cls.mean_ns;
@@ -303,8 +316,14 @@ bool Scheduler::worth_another(const SchedulingClass& cls) const {
   return backlog > (free_core ? 2 : 50) * policy_.pipeline;
 }
 
+// start_for starts a worker for a task in the class's queue, if one would help.
+void Scheduler::start_for(const SchedulingClass& cls, Nanos now) {
+  if (!cls.feasible || !idle_.empty() || !ledger_.fits(cls.need)) return;
+  if (worth_another(cls) && may_start(cls, now)) actions_.start_worker();
+}
+
 bool Scheduler::may_start(const SchedulingClass& cls, Nanos now) {
-  if (starting_ >= std::min(ready_ + 1, policy_.max_starting)) return false;
+  if (starting_ >= std::min(ready_, policy_.max_starting)) return false;
   if (cls.cpu > 0) {
     if (ledger_.free(kCpu) < static_cast<Amount>(starting_ + 1) * cls.cpu) return false;
   } else if (alive_ + starting_ - waiting_ >= policy_.max_zero_cpu) {
@@ -332,15 +351,34 @@ bool Scheduler::inline_one(SchedulingClass& cls) {
 void Scheduler::drain(SchedulingClass& cls, Nanos now) {
   while (!cls.ready.empty()) {
     const size_t before = cls.ready.size();
-    if (!place(cls.ready.front(), now) && cls.ready.size() == before) return;
+    if (place(cls.ready.front(), now) || cls.ready.size() != before) continue;
+    start_for(cls, now);
+    return;
   }
+}
+
+// attainable: the class would find room if all workers that run came to an end. What a blocked
+// worker holds beside its CPU comes back only when it goes on, perhaps after others were placed.
+bool Scheduler::attainable(const SchedulingClass& cls) const {
+  for (const Quantity& need : cls.need) {
+    Amount room = ledger_.total(need.resource);
+    for (const Worker* worker : leased_) {
+      if (!worker->waiting() || need.resource == kCpu) continue;
+      for (const Quantity& held : worker->cls->need) {
+        if (held.resource == need.resource) room -= held.amount;
+      }
+    }
+    if (room < need.amount) return false;
+  }
+  return true;
 }
 
 SchedulingClass* Scheduler::starving(Nanos now) const {
   SchedulingClass* oldest = nullptr;
   for (SchedulingClass* cls : active_) {
     if (cls->starving_since < 0 || now - cls->starving_since < policy_.starving) continue;
-    if (oldest == nullptr || cls->starving_since < oldest->starving_since) oldest = cls;
+    if (oldest != nullptr && cls->starving_since >= oldest->starving_since) continue;
+    if (attainable(*cls)) oldest = cls;
   }
   return oldest;
 }
@@ -382,6 +420,11 @@ void Scheduler::relieve(Nanos now) {
     if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
     if (stuck) worker.depth = 0;
     actions_.take_back(worker);
+    if (worker.state == WorkerState::kIdle) {
+      // It had not even begun, so let others be first.
+      drop(idle_, &worker);
+      idle_.insert(idle_.begin(), &worker);
+    }
     drain(cls, now);
   }
 }
@@ -398,8 +441,17 @@ void Scheduler::retire_idle(Nanos now) {
 }
 
 std::optional<Nanos> Scheduler::next_look(Nanos now) const {
-  const bool room = !idle_.empty() || ledger_.free(kCpu) > 0;
-  if (room && (behind_ != 0 || (ready_ != 0 && starting_ == 0))) return now + pause_ / 2;
+  const auto may_be_relieved = [this](const Worker* worker) {
+    return worker->outstanding > 1 && worker->blocked == 0 && ledger_.fits(worker->cls->need);
+  };
+  const auto may_be_placed = [this](const SchedulingClass* cls) {
+    return ledger_.fits(cls->need);
+  };
+  if ((behind_ != 0 && std::any_of(leased_.begin(), leased_.end(), may_be_relieved)) ||
+      (ready_ != 0 && starting_ == 0 &&
+       std::any_of(active_.begin(), active_.end(), may_be_placed))) {
+    return now + pause_ / 2;
+  }
   const auto keep = static_cast<size_t>((ledger_.total(kCpu) + kUnit - 1) / kUnit);
   if (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1)) {
     return std::max(now, idle_.front()->idle_since + policy_.retire_after);

@@ -133,12 +133,14 @@ class BOLIDE_API Scheduler {
   void drain(SchedulingClass& cls, Nanos now);
   void assign(Worker& worker, Task* task, bool inlined);
   bool worth_another(const SchedulingClass& cls) const;
+  void start_for(const SchedulingClass& cls, Nanos now);
   bool may_start(const SchedulingClass& cls, Nanos now);
   bool inline_one(SchedulingClass& cls);
   void lease(Worker& worker, SchedulingClass& cls, Nanos now);
   void end_lease(Worker& worker, Nanos now);
   void relieve(Nanos now);
   void retire_idle(Nanos now);
+  bool attainable(const SchedulingClass& cls) const;
   SchedulingClass* starving(Nanos now) const;
   void queue(Task* task, bool front);
   void unqueue(Task* task);

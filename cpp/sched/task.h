@@ -95,7 +95,8 @@ struct Worker {
   uint32_t inlined = 0;
   bool can_inline = false;  // the blocked task waits without a limit, in its own thread
   bool hold = false;        // it handed a task back: send nothing before its next result
-  int64_t mean_ns = 0;         // running mean of its task times; 0: unknown
+  const SchedulingClass* served = nullptr;  // the class of its last lease
+  int64_t mean_ns = 0;  // running mean of its task times in that class; 0: unknown
   uint64_t completed = 0;
   uint64_t completed_at_look = 0;  // stuck detection: `completed` when it was last looked at
   Nanos looked_at = 0;

@@ -68,6 +68,9 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
 
 
 cdef int raise_closed(Session session) except -1:
+    if session.forked:
+        _auto_init(session)  # says that this is a forked child
+    park_unless_main()
     from .exceptions import RaySystemError
     raise RaySystemError(
         "the runtime was shut down, so this object cannot be had any more; call bolide.init() "

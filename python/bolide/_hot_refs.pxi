@@ -74,6 +74,12 @@ def park_waiting_threads():
     native.park_waiting_threads()
 
 
+def park_unless_main():
+    """At interpreter exit: a daemon thread that comes here stays and ends with the process."""
+    with nogil:
+        native.park_if_exiting()
+
+
 cdef Session need_session():
     """The live session, made by auto-init on first use."""
     if _session is None or not _session.alive:

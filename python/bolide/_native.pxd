@@ -149,6 +149,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     WaitResult wait_turn(Client*, ObjectEntry**, size_t, uint32_t, int64_t, WaitMode*)
     void end_wait(Client*, WaitMode*)
     void park_waiting_threads()
+    void park_if_exiting()
     void add_inline(WorkerClient*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
     void add_stored(WorkerClient*, const Slot&, const vector[uint64_t]&, uint8_t)
     void set_local(WorkerClient*, ObjectEntry*, const Location&)

@@ -139,8 +139,9 @@ def shutdown() -> None:
         _node = _service = None
         session.close()
         _hot.drop_pinned()
-    # Without the lock: callbacks of futures end here, and they may use the module.
-    service.stop()
+    # Without the lock: callbacks of futures end here, and they may use the module. At exit only
+    # daemon threads can still wait for one, and they are not to be woken.
+    service.stop(settle_futures=not _exiting)
 
 
 def is_initialized() -> bool:
@@ -188,6 +189,9 @@ def refresh_settings() -> None:
 
 def _need_node() -> _core.Node:
     if _node is None:
+        session = _hot.current_session()
+        if session is not None and session.forked:
+            _auto_init(session)
         raise RuntimeError("bolide is not running in this process; call bolide.init() first")
     return _node
 
@@ -202,6 +206,7 @@ def _auto_init(session: Any) -> None:
     if session is not None and session.is_worker:
         raise RuntimeError("the node of this worker is gone")
     if _exiting:
+        _hot.park_unless_main()  # a daemon thread that goes on while the process ends
         raise RuntimeError("bolide was shut down because the interpreter is exiting")
     with _lock:
         if not is_initialized():

@@ -32,15 +32,17 @@ class Service:
         self._ended.acquire()
         start_new_thread(self._run, ())
 
-    def stop(self) -> None:
+    def stop(self, settle_futures: bool = True) -> None:
         """Stops the node, then the thread, once it has printed what is left."""
         self._stopping = True
         self._node.stop()
         if get_ident() != self._ident:  # a callback may shut down
             self._ended.acquire()
-        for callback in list(self._callbacks.values()):
-            callback()
+        self._node.close_service()
+        callbacks = list(self._callbacks.values())
         self._callbacks.clear()
+        for callback in callbacks if settle_futures else ():
+            callback()
 
     def add_callback(self, callback: Callable[[], None]) -> int:
         """Registers what to call when the token that is returned becomes ready."""

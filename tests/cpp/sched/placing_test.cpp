@@ -62,9 +62,9 @@ TEST_CASE("placing: tasks of unknown length spread over idle workers") {
 TEST_CASE("placing: a class of unknown length spreads although its worker ran tiny tasks") {
   Owner owner(kCpus);
   Worker& first = owner.start();
-  learn(owner, 1 * kUs);
-  CHECK(first.depth > 50);
   Worker& second = owner.start();
+  learn(owner, 1 * kUs);
+  CHECK(second.depth > 50);
   SchedulingClass* other = owner.define(7, {{"CPU", 1}});
   owner.submit(other);
   owner.submit(other);
@@ -85,9 +85,9 @@ TEST_CASE("placing: a worker that comes to another class has no depth from the o
 TEST_CASE("placing: tasks that are not tiny spread before any is put behind another") {
   Owner owner(kCpus);
   Worker& first = owner.start();
-  learn(owner, 30 * kUs);
-  CHECK(first.depth == 3);
   Worker& second = owner.start();
+  learn(owner, 30 * kUs);
+  CHECK(second.depth == 3);
   owner.submit();
   owner.submit();
   CHECK(owner.in_ring(first) == 1);

@@ -172,18 +172,23 @@ TEST_CASE("starving: a class whose only worker is blocked starves too") {
   SchedulingClass* wide = busy.owner.define(1, {{"CPU", 2}});
   Task* parent = busy.owner.submit(wide);
   while (parent->state != TaskState::kAssigned) busy.round();
-  Task* child = busy.owner.submit(wide);
-  busy.owner.block(*parent->worker, false, {child});
-  for (int i = 0; i < 2000 && child->state != TaskState::kAssigned; ++i) {
+  busy.owner.block(*parent->worker, false);
+  const auto others_go_on = [&] {
     if (busy.owner.starts > 0) busy.owner.start();
     busy.owner.dispatch();
-    for (auto& worker : busy.owner.workers) {
+    for (size_t i = 0; i < busy.owner.workers.size(); ++i) {
+      Owner::Process& worker = *busy.owner.workers[i];
       busy.owner.time += kMs / 2;
-      const bool plain = worker->cls == busy.owner.scheduler.default_class();
-      if (plain && !worker->ring.empty()) busy.owner.finish(*worker, kMs);
+      const bool plain = worker.cls == busy.owner.scheduler.default_class();
+      if (plain && !worker.ring.empty()) busy.owner.finish(worker, kMs);
       busy.owner.submit();
+      busy.owner.dispatch();
     }
-  }
+  };
+  for (int i = 0; i < 10; ++i) others_go_on();
+  Task* child = busy.owner.submit(wide);
+  CHECK(child->state == TaskState::kReady);
+  for (int i = 0; i < 200 && child->state != TaskState::kAssigned; ++i) others_go_on();
   CHECK(child->state == TaskState::kAssigned);
 }
 

@@ -119,6 +119,7 @@ TEST_CASE("workers: death while starting, idle, leased, blocked, inlining, gone"
     Task* child = owner.make();
     owner.block(worker, true, {child});
     owner.scheduler.submit(child, owner.time);
+    owner.dispatch();
     CHECK(child->worker == &worker);
     CHECK(owner.die(worker) == std::vector<Task*>{child, parent});
     CHECK(owner.scheduler.behind() == 0);
