@@ -310,23 +310,38 @@ cdef class Encoder:
         cdef size_t i
         reserve_slot(session, self.parts_size(head, 64), slot)
         memcpy(slot.data, self.data + start, head)
-        for i in range(self.parts.size()):
-            padded = (at + 63) & ~(<uint64_t> 63)
-            at = padded
-            copy_released(<uint8_t*> slot.data + at, <const uint8_t*> self.parts[i].data, self.parts[i].size)
-            at += self.parts[i].size
+        try:
+            for i in range(self.parts.size()):
+                padded = (at + 63) & ~(<uint64_t> 63)
+                at = padded
+                copy_released(<uint8_t*> slot.data + at, <const uint8_t*> self.parts[i].data, self.parts[i].size)
+                at += self.parts[i].size
+        except BaseException:  # Ctrl-C, or what another signal's handler raised
+            session.client.abandon(slot[0])
+            raise
         self.drop_parts()
         self.size = start
         return 0
 
 
+cdef uint64_t COPY_AT_ONCE = 64 << 20  # fresh memory takes some 60 ms; Ctrl-C is seen in between
+
+
 cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size) except -1:
+    cdef uint64_t part
     if size < 65536:
         memcpy(to, source, size)
-    else:
+        return 0
+    while True:
+        part = min(size, COPY_AT_ONCE)
         with nogil:
-            native.copy(to, source, size)
-    return 0
+            native.copy(to, source, part)
+        size -= part
+        if size == 0:
+            return 0
+        to += part
+        source += part
+        PyErr_CheckSignals()
 
 
 cdef int reserve_slot(Session session, uint64_t size, Slot* slot) except -1:

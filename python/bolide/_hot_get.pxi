@@ -13,6 +13,8 @@ cdef int64_t deadline_of(object timeout) except -1:
     if timeout is None:
         return FOREVER
     cdef double seconds
+    if isinstance(timeout, (str, bytes, bytearray)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
     try:
         seconds = float(timeout)
     except (TypeError, ValueError):
@@ -68,8 +70,8 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
 
 
 cdef int raise_closed(Session session) except -1:
-    if session.forked:
-        _auto_init(session)  # says that this is a forked child
+    if session is not None and session.forked:
+        _auto_init(session)  # raises: it has the sentence for that
     park_unless_main()
     from .exceptions import RaySystemError
     raise RaySystemError(
@@ -194,6 +196,8 @@ def get(refs, *, timeout=None):
             if ref.session is not session:
                 raise_closed(session)
             pending.push_back(ref.entry)
+        elif not ref.session.alive:
+            raise_closed(ref.session)
     if session.worker != NULL and pending.size() > 0:
         native.ask(session.client, pending.data(), pending.size(), True)
     cdef list values = [None] * n

@@ -82,12 +82,16 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             else:
                 result = PyObject_Call(function[0], args, <PyObject*> kwargs)
             args = kwargs = None
+            if session.forked:
+                end_forked_child(None)
             if returns == 1:
                 single = encode_result(session, result, function[1])
             else:
                 values = encode_results(session, returns, result, function[1])
             result = None
         except BaseException as error:
+            if session.forked:
+                end_forked_child(error)
             if not taken:
                 session.worker.task_taken()
             args = kwargs = result = None
@@ -120,6 +124,24 @@ cdef inline int add_value(Session session, Encoder encoder, uint8_t flags) excep
     else:
         native.add_inline(session.worker, encoder.data, encoder.size, encoder.contained, flags)
     return 0
+
+
+cdef int end_forked_child(object error) except -1:
+    """A process that the task has forked comes back from it: it ends as a script would."""
+    import os
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code
+        if status is None:
+            status = 0
+        elif not isinstance(status, int):
+            os.write(2, f"{status}\n".encode("utf-8", "replace"))
+            status = 1
+    elif error is not None:
+        import traceback
+        os.write(2, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
+        status = 1
+    os._exit(status & 0xff)
 
 
 cdef tuple find_function(Session session, uint64_t id):

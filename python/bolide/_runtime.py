@@ -191,7 +191,7 @@ def _need_node() -> _core.Node:
     if _node is None:
         session = _hot.current_session()
         if session is not None and session.forked:
-            _auto_init(session)
+            _auto_init(session)  # raises
         raise RuntimeError("bolide is not running in this process; call bolide.init() first")
     return _node
 

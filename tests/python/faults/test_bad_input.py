@@ -369,7 +369,7 @@ def test_b2_11_reference_of_another_session(start):
         lambda: runtime.get(old),
         lambda: runtime.get([old]),
         lambda: runtime.get(unfinished),
-        lambda: runtime.wait([unfinished]),
+        lambda: runtime.get([runtime.put(1), unfinished]),
         lambda: same.remote(old),
         lambda: runtime.get(same.remote([old])),
     ):

@@ -15,9 +15,11 @@ for work in (
     lambda: ray.get(ref),
     lambda: ray.get(refs),
     lambda: ray.wait([ref]),
-    lambda: ref.future().result(),
 ):
     threading.Thread(target=work, daemon=True).start()
+"""
+BUSY = DAEMON + """
+threading.Thread(target=lambda: ref.future().result(), daemon=True).start()
 def spin():
     f = ray.remote(lambda x: x)
     while True:
@@ -36,6 +38,16 @@ def check_daemon_exits(program, times):
 
 def test_daemon_threads_in_get_at_exit(program):
     check_daemon_exits(program, 20)
+
+
+def test_daemon_threads_that_are_busy_at_exit(program):
+    """Those that call bolide after its end get an exception, which is theirs to print."""
+    for i in range(5):
+        run = program(f"ray.init(num_cpus=2)\n{BUSY.format(i=i)}")
+        code, _, err = run.finish()
+        assert code == 0, err
+        assert "Fatal" not in err
+        run.family_gone()
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ def plain(x):
 
 def main(action):
     {start}
-    say("ready")
     try:
+        say("ready")
         while True:
             action()
     except KeyboardInterrupt:
