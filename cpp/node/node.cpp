@@ -174,6 +174,7 @@ void Node::close_descriptors() {
     output_pipes_[i].reset();
     output_writers_[i].reset();
   }
+  service_.reset();
 }
 
 // unfinished_tasks are those that will never end.
@@ -324,7 +325,7 @@ void Node::output_printed() {
   MutexLock lock(mutex_);
   if (output_.empty()) {
     has_output_.store(false, std::memory_order_release);
-  } else {
+  } else if (service_ != nullptr) {
     service_->push(0);  // more has come meanwhile
   }
 }

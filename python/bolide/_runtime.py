@@ -118,10 +118,22 @@ def init(
             settings=_settings,
         )
         _namespace = namespace or ""
-        _hot.set_session(_hot.Session(_node))
-        from ._service import Service
+        try:
+            _hot.set_session(_hot.Session(_node))
+            from ._service import Service
 
-        _service = Service(_node)
+            _service = Service(_node)
+        except BaseException as error:  # no thread to be had, or Ctrl-C: nothing half-made stays
+            _node.stop()
+            _node = None
+            session = _hot.current_session()
+            if session is not None:
+                session.close()
+            if not isinstance(error, RuntimeError):
+                raise
+            raise _make_system_error(
+                0, f"cannot start the service thread: {error} (errno 11)".encode()
+            ) from None
         return _context()
 
 

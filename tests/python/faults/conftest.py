@@ -20,7 +20,14 @@ def live_children():
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd"))
+    """What the open descriptors of this process refer to."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:  # the one that lists them
+            continue
+    return sorted(found)
 
 
 class Runtime:
@@ -57,7 +64,8 @@ def start():
     yield Runtime
     bolide.shutdown()
     wait_until(lambda: live_children() == children, 5, "the end of all processes")
-    assert descriptors() <= fds
+    left = [fd for fd in descriptors() if fd not in fds]
+    assert len(descriptors()) <= len(fds), left
     assert threading.active_count() <= threads
 
 

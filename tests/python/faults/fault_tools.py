@@ -120,13 +120,13 @@ def processes_marked(mark):
 class Program:
     """A driver in a process, session and process group of its own, with its output on pipes."""
 
-    def __init__(self, folder, source, *, env=None, preexec=None, arguments=()):
+    def __init__(self, folder, source, *, env=None, prefix=(), arguments=()):
         self.mark = uuid.uuid4().hex
         path = os.path.join(str(folder), f"program_{self.mark[:8]}.py")
         with open(path, "w") as file:
             file.write(_PREAMBLE.format(tools=os.path.dirname(os.path.abspath(__file__))) + source)
         self.process = subprocess.Popen(
-            [sys.executable, "-u", path, *map(str, arguments)],
+            [*prefix, sys.executable, "-u", path, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,8 +134,8 @@ class Program:
             cwd=str(folder),
             env={**os.environ, MARK: self.mark, **(env or {})},
             start_new_session=True,
-            preexec_fn=preexec,
         )
+        self.path = path
         self.pid = self.process.pid
         self.seen = []
 

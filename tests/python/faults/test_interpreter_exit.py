@@ -150,7 +150,7 @@ ref = f.remote(1) if {started} else None
     )
     # bolide must be imported after the handler is registered: a program of its own.
     run.finish()
-    path = run.process.args[2]
+    path = run.path
     with open(path) as file:
         text = file.read()
     handler = f"""
@@ -168,13 +168,13 @@ atexit.register(late)
 """
     run = program("")
     run.finish()
-    with open(run.process.args[2], "w") as file:
+    with open(run.path, "w") as file:
         file.write(handler + text)
     import subprocess
     import sys
 
     done = subprocess.run(
-        [sys.executable, run.process.args[2]], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, run.path], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0 and done.stderr == ""
     said = done.stdout.strip()

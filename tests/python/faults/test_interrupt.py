@@ -139,8 +139,8 @@ def test_a12_interrupt_in_init_leaves_nothing_half_made(program, moment):
     """SIGINT at moments spread over the first init."""
     run = program(
         """
-say("ready")
 try:
+    say("ready")
     ray.init(num_cpus=1)
     ray.get(ray.remote(lambda: 1).remote())
     threading.Event().wait()
@@ -245,7 +245,7 @@ gate
     sent = time.monotonic()
     os.kill(run.pid, signal.SIGUSR1)
     assert float(run.expect("handled")) - sent < ALLOWED
-    fd = os.open(os.path.join(os.path.dirname(run.process.args[2]), "gate"), os.O_WRONLY)
+    fd = os.open(os.path.join(os.path.dirname(run.path), "gate"), os.O_WRONLY)
     os.write(fd, b".")
     os.close(fd)
     assert run.expect("result") == "None"
