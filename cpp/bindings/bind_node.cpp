@@ -50,6 +50,7 @@ py::dict stats_dict(Node& node) {
   out["retries"] = stats.retries;
   out["submitted"] = stats.submitted;
   out["completed"] = stats.completed;
+  out["functions"] = stats.functions;
   return out;
 }
 

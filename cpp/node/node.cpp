@@ -354,6 +354,7 @@ NodeStats Node::stats() {
   stats.retries = retries_;
   stats.submitted = submitted_;
   stats.completed = completed_;
+  stats.functions = functions_;
   return stats;
 }
 

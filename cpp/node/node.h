@@ -68,6 +68,7 @@ struct NodeStats {
   uint64_t retries;          // burnt by deaths
   uint64_t submitted;        // ever
   uint64_t completed;        // ever
+  uint64_t functions;        // exported and alive; they are among the objects
 };
 
 class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOwner {
@@ -264,6 +265,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   uint64_t retries_ = 0;
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
+  uint64_t functions_ = 0;
   uint32_t failed_starts_ = 0;  // in a row
   std::string pending_failure_;  // no worker can be started: fail what is ready, with this
   uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised

@@ -86,6 +86,7 @@ Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
   drain_releases();
   ObjectEntry* entry = objects_.add(next_ids(1), 1);
   objects_.table().set_inline(entry, data, size, flags);
+  if ((flags & ipc::kFunction) != 0) ++functions_;
   Status held = objects_.hold_contained(entry, contained.data(),
                                         static_cast<uint32_t>(contained.size()));
   if (!held.is_ok()) {
@@ -157,6 +158,7 @@ Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
     arena_.free(slot.where);
     return sealed;
   }
+  if ((flags & ipc::kFunction) != 0) ++functions_;
   Status held = objects_.hold_contained(entry, contained.data(),
                                         static_cast<uint32_t>(contained.size()));
   if (!held.is_ok()) {

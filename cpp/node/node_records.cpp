@@ -192,6 +192,7 @@ Status Node::on_put(WorkerLink& link, ipc::Reader& in) {
     objects_.table().erase(entry);
     return set;
   }
+  if ((header.flags & ipc::kFunction) != 0) ++functions_;
   link.held.insert(id.value, 1);
   return Status();
 }
@@ -385,6 +386,7 @@ void Node::chunk_closed(ChunkId chunk) {
 }
 
 void Node::function_freed(ObjectId function) {
+  --functions_;
   for (const auto& [id, link] : links_) {
     if (link->functions.erase(function.value) == 0) continue;
     if (link->last_function == function.value) link->last_function = 0;

@@ -50,11 +50,6 @@ cdef class Exported:
         id.value = self.ensure(session)
         return self.ref if self.ref is not None else ref_of_id(id)
 
-    @property
-    def live_id(self):
-        """The id of the object that this handle keeps in the current session; 0 if there is none."""
-        return self.id if self.ref is not None and self.session is _session else 0
-
     cdef uint64_t ensure(self, Session session) except 0:
         if self.session is session:
             return self.id

@@ -6,8 +6,8 @@ processes, zombies, descriptors, threads, mappings of our memory, names in /dev/
 memory that were not there before? Both look again until a deadline, because the end of a process
 takes a moment; they never wait longer than they must.
 
-Functions that were exported and whose handle is still alive are not leaks: their objects live as
-long as the handle does. On a machine where others use shared memory too, what they have mapped
+Exported functions are not leaks: their objects live as long as a handle does, and a module that a
+worker has imported keeps its handles. On a machine where others use shared memory too, what they have mapped
 meanwhile is taken off its growth.
 
 Thread safety: one gate at a time in a process, used by one thread.
@@ -20,7 +20,7 @@ import os
 import time
 from collections import Counter
 
-from bolide import _hot, _runtime
+from bolide import _runtime
 
 from . import _processes as proc
 
@@ -109,11 +109,10 @@ def idle_problems(within: float = _WITHIN) -> list[str]:
 
 def _held(node: Any) -> list[str]:
     stats = node.stats()
-    functions = _exported_ids()
+    functions = stats["functions"]
     problems = []
-    objects = stats["objects"] - len(functions)
-    if objects:
-        problems.append(f"{objects} objects are alive (and {len(functions)} exported functions)")
+    if objects := stats["objects"] - functions:
+        problems.append(f"{objects} objects are alive (beside {functions} exported functions)")
     if stats["store"]["live"] and not functions:  # a function's own bytes may lie in the store
         problems.append(f"{stats['store']['live']} bytes are live in the store")
     if stats["tasks"]:
@@ -126,12 +125,6 @@ def _held(node: Any) -> list[str]:
     if not node.audit():
         problems.append("the node's tables break an invariant (Node.audit)")
     return problems
-
-
-def _exported_ids() -> set[int]:
-    """Object ids of the functions that live handles keep in the current session."""
-    live = (o.live_id for o in gc.get_objects() if type(o) is _hot.Exported)
-    return {i for i in live if i}
 
 
 def _until_none(look: Callable[[], list[str]], within: float) -> list[str]:
