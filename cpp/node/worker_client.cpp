@@ -267,13 +267,14 @@ Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline,
            [&](std::byte* to) { ipc::Writer(to).put(request); });
       publish(Urgency::kAlways);
     }
+    const bool asked = chunk_asked_;
     Waiter waiter;
     chunk_waiters_.push_back(&waiter);
     wait_turn(waiter, chunk_asked_ ? INT64_MAX : std::min(deadline, ask_after_), lock);
     chunk_waiters_.erase(std::find(chunk_waiters_.begin(), chunk_waiters_.end(), &waiter));
     if (!chunk_asked_ && !chunk_refused_.empty()) {
       if (now() >= deadline) return Status(Code::kFull, chunk_refused_);
-      if (ask_after_ <= now()) ask_after_ = now() + kAskAgain;
+      if (asked) ask_after_ = now() + kAskAgain;
     }
   }
 }

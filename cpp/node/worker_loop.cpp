@@ -206,9 +206,15 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
   if (!got.is_ok() || fds.size() != 1 || chunk != notice.chunk) {
     give_up("bolide: a descriptor of the store did not arrive\n");
   }
-  Status status;
+  Status status = views_.add(ChunkId{chunk}, fds[0], notice.size);
+  if (!status.is_ok() && notice.writable == 0) {
+    give_up("bolide: a part of the store cannot be mapped\n");
+  }
   if (notice.writable != 0) {
-    status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
+    if (status.is_ok()) {
+      status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
+      if (!status.is_ok()) views_.drop(ChunkId{chunk});
+    }
     chunk_asked_ = false;
     chunk_refused_ = status.is_ok() ? "" : status.message();
     if (!status.is_ok()) {  // it cannot be mapped here: it must not count as this worker's
@@ -216,8 +222,6 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
            [&](std::byte* to) { ipc::Writer(to).put(notice); });
     }
   }
-  if (status.is_ok()) status = views_.add(ChunkId{chunk}, fds[0], notice.size);
-  if (!status.is_ok() && notice.writable == 0) give_up("bolide: a part of the store cannot be mapped\n");
   if (notice.writable != 0) {
     for (Waiter* waiter : chunk_waiters_) notify(*waiter);
   }

@@ -170,8 +170,8 @@ def test_a12_interrupt_in_shutdown_still_ends_everything(program):
         """
 ray.init(num_cpus=2)
 ray.get([ray.remote(lambda: 1).remote() for _ in range(4)])
-say("ready")
 try:
+    say("ready")
     ray.shutdown()
     while True:
         ray.init(num_cpus=2)
