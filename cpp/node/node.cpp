@@ -174,7 +174,6 @@ void Node::close_descriptors() {
     output_pipes_[i].reset();
     output_writers_[i].reset();
   }
-  service_.reset();
 }
 
 // unfinished_tasks are those that will never end.
