@@ -399,14 +399,17 @@ void Scheduler::dispatch(Nanos now) {
       }
     }
   }
-  if (behind_ != 0) relieve(now);
+  if (behind_ != 0 || ready_ != 0) relieve(now);
   if (!idle_.empty()) retire_idle(now);
 }
 
 void Scheduler::relieve(Nanos now) {
   for (size_t i = leased_.size(); i-- > 0;) {
     Worker& worker = *leased_[i];
-    if (worker.outstanding < 2 || worker.blocked != 0) continue;
+    if (worker.outstanding == 0 || worker.blocked != 0) continue;
+    // One that has only the task it runs matters to those that wait in the queue: they count on it.
+    const bool alone = worker.outstanding == 1;
+    if (alone && (worker.depth == 0 || worker.cls->ready.empty())) continue;
     const bool progressed = worker.completed != worker.completed_at_look;
     if (progressed) {
       worker.completed_at_look = worker.completed;
@@ -419,6 +422,8 @@ void Scheduler::relieve(Nanos now) {
     if (!stuck && !spare) continue;
     if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
     if (stuck) worker.depth = 0;
+    if (alone && stuck) drain(cls, now);
+    if (alone) continue;
     actions_.take_back(worker);
     if (worker.state == WorkerState::kIdle) {
       // It had not even begun, so let others be first.
