@@ -1,0 +1,149 @@
+"""Many and much: thousands of references, tens of megabytes, and one argument beyond 2 GiB."""
+
+from __future__ import annotations
+
+import pytest
+
+import bolide
+
+
+@pytest.fixture
+def same(ray):
+    @ray.remote
+    def same(x):
+        return x
+
+    return same
+
+
+def test_ten_thousand_references_as_arguments(ray):
+    @ray.remote
+    def total(*numbers):
+        return sum(numbers)
+
+    refs = [ray.put(i) for i in range(10_000)]
+    assert ray.get(total.remote(*refs)) == sum(range(10_000))
+
+
+def test_ten_thousand_results_as_arguments(ray, same):
+    @ray.remote
+    def total(*numbers):
+        return sum(numbers)
+
+    assert ray.get(total.remote(*[same.remote(i) for i in range(10_000)])) == sum(range(10_000))
+
+
+def test_ten_thousand_nested_references(ray):
+    @ray.remote
+    def total(refs):
+        return sum(bolide.get(refs))
+
+    assert ray.get(total.remote([ray.put(i) for i in range(10_000)])) == sum(range(10_000))
+
+
+def test_one_reference_a_thousand_times(ray):
+    @ray.remote
+    def count(*items):
+        return len(items), len(items[0])
+
+    ref = ray.put(b"x" * 100_000)
+    assert ray.get(count.remote(*[ref] * 1000)) == (1000, 100_000)
+
+
+def test_three_thousand_returns(ray):
+    @ray.remote(num_returns=3000)
+    def many():
+        return range(3000)
+
+    assert ray.get(many.remote()) == list(range(3000))
+
+
+def test_three_hundred_large_returns(ray):
+    @ray.remote(num_returns=300)
+    def many():
+        return [bytes([i % 256]) * 20_000 for i in range(300)]
+
+    assert ray.get(many.remote()) == [bytes([i % 256]) * 20_000 for i in range(300)]
+
+
+def test_get_of_ten_thousand_references(ray, same):
+    assert ray.get([same.remote(i) for i in range(10_000)]) == list(range(10_000))
+
+
+def test_a_wait_loop_over_ten_thousand(ray, same):
+    pending, count = [same.remote(i) for i in range(10_000)], 0
+    while pending:
+        ready, pending = ray.wait(pending)
+        count += len(ready)
+    assert count == 10_000
+
+
+def test_a_large_closure(ray):
+    data = b"c" * 50_000_000
+
+    @ray.remote
+    def size():
+        return len(data)
+
+    assert ray.get([size.remote() for _ in range(4)]) == [50_000_000] * 4
+
+
+def test_large_keyword_arguments(ray):
+    @ray.remote
+    def sizes(**named):
+        return {name: len(value) for name, value in named.items()}
+
+    named = {f"k{i}": b"v" * (i * 10_000) for i in range(60)}
+    assert ray.get(sizes.remote(**named)) == {name: len(value) for name, value in named.items()}
+
+
+def test_many_small_keyword_arguments(ray):
+    @ray.remote
+    def total(**named):
+        return sum(named.values())
+
+    assert ray.get(total.remote(**{f"k{i}": i for i in range(2000)})) == sum(range(2000))
+
+
+def test_arguments_just_below_the_limit_add_up(ray):
+    @ray.remote
+    def total(*parts):
+        return sum(map(len, parts))
+
+    assert ray.get(total.remote(*[b"p" * 8000 for _ in range(500)])) == 4_000_000
+
+
+def test_a_long_name(ray, same):
+    assert ray.get(same.options(name="n" * 10_000).remote(1)) == 1
+
+
+def test_deeply_nested_values(ray, same):
+    value = []
+    for _ in range(200):
+        value = [value, ()]
+    assert ray.get(same.remote(value)) == value
+
+
+def test_fifty_thousand_tasks(ray, same):
+    refs = [same.remote(i) for i in range(50_000)]
+    assert ray.get(refs) == list(range(50_000))
+
+
+def test_a_hundred_megabytes_back_and_forth(ray, same):
+    block = b"0123456789" * 10_000_000
+    assert ray.get(same.remote(block)) == block
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_beyond_two_gigabytes(same):
+    bolide.shutdown()
+    bolide.init(num_cpus=1, object_store_memory=6 * 2**30)
+    block = bytes(2**31 + 1)
+
+    @bolide.remote
+    def measure(data):
+        return len(data), data[-1]
+
+    assert bolide.get(measure.remote(block)) == (2**31 + 1, 0)
+    assert len(bolide.get(bolide.put(block))) == 2**31 + 1
