@@ -221,7 +221,7 @@ void Node::release(ObjectEntry* entry) {
   }
   MutexLock lock(mutex_);
   drain_releases();
-  if (large) close_chunks(arena_.give_back_all_empty());
+  close_chunks(arena_.give_back_all_empty());
 }
 
 WaitResult Node::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
