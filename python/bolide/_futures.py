@@ -41,7 +41,7 @@ def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:
     loop = asyncio.get_running_loop()
     if _runtime._service is None:
         return asyncio.wrap_future(future_of(ref), loop=loop)
-    return _watcher_of(loop).future(ref)
+    return _watcher_of(loop).future(loop, ref)
 
 
 async def await_ref(ref: _hot.ObjectRef) -> Any:
@@ -68,20 +68,22 @@ def _in_thread(target: Any) -> None:
 
 
 class _LoopWatcher:
-    """One event loop's completions: a descriptor that the loop watches, and its futures."""
+    """One event loop's completions: a descriptor that the loop watches, and its futures.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    It has no reference to the loop, so that both go when the loop's last user does.
+    """
+
+    def __init__(self) -> None:
         self._completions = _hot.Completions()
         self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef]] = {}
         self._next_token = 1
 
-    def future(self, ref: _hot.ObjectRef) -> asyncio.Future:
+    def future(self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef) -> asyncio.Future:
         if not self._futures:
-            self._loop.add_reader(self._completions.fileno(), self._on_ready)
+            loop.add_reader(self._completions.fileno(), self._on_ready)
         token = self._next_token
         self._next_token += 1
-        future = self._loop.create_future()
+        future = loop.create_future()
         self._futures[token] = future, ref
         self._completions.watch(ref, token)
         return future
@@ -92,7 +94,7 @@ class _LoopWatcher:
             if not future.done():
                 _settle(future, ref)
         if not self._futures:
-            self._loop.remove_reader(self._completions.fileno())
+            asyncio.get_running_loop().remove_reader(self._completions.fileno())
 
 
 _watchers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -101,5 +103,5 @@ _watchers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def _watcher_of(loop: asyncio.AbstractEventLoop) -> _LoopWatcher:
     watcher = _watchers.get(loop)
     if watcher is None:
-        watcher = _watchers[loop] = _LoopWatcher(loop)
+        watcher = _watchers[loop] = _LoopWatcher()
     return watcher
