@@ -411,7 +411,7 @@ void WorkerClient::write_output(uint32_t stream, std::string_view line) {
                out.put(header);
                out.bytes(line.data(), line.size());
              });
-  publish(Urgency::kWhenEmpty);
+  publish(Urgency::kWhenSleeping);  // it is to be seen although the task may take hours yet
 }
 
 }  // namespace bolide::node

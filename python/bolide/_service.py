@@ -38,6 +38,7 @@ class Service:
         self._node.stop()
         if get_ident() != self._ident:  # a callback may shut down
             self._ended.acquire()
+        self.print_output()  # what workers had written when they were stopped
         self._node.close_service()
         callbacks = list(self._callbacks.values())
         self._callbacks.clear()
@@ -69,6 +70,7 @@ class Service:
                     callback = self._callbacks.pop(token, None) if token else None
                     if callback is not None:
                         callback()
+                    callback = None  # it holds a reference
                 if self._node.has_output():
                     self.print_output()
                 for sentence in self._node.take_warnings():
