@@ -111,10 +111,13 @@ cdef object read_error(ObjectEntry* entry, bytes data):
 
 cdef ObjectRef check_ref(object item, str function):
     if type(item) is not ObjectRef:
+        if function == "wait":
+            raise TypeError(
+                f"wait() expected a list of ray.ObjectRef, got list containing {type(item)}"
+            )
         raise TypeError(
-            f"bolide.{function} takes an ObjectRef or a list of them, but it got "
-            f"{_shorten(item)}, a {type(item).__name__}; references come from f.remote(...) and "
-            "bolide.put(...)"
+            f"Attempting to call `{function}` on the value {_shorten(item)}, which is not an "
+            "ray.ObjectRef; references come from f.remote(...) and put(...)"
         )
     cdef ObjectRef ref = <ObjectRef> item
     return ref
@@ -165,7 +168,8 @@ def get(refs, *, timeout=None):
         RayTaskError: the task raised; the exception is also an instance of what it raised.
         WorkerCrashedError: its worker died more than `max_retries` times.
         GetTimeoutError: it was not ready in time.
-        TypeError: `refs` is neither a reference nor a list of references.
+        ValueError: `refs` is neither a reference nor a list.
+        TypeError: the list has something else than references.
 
     Example:
         >>> get(put(42))
@@ -187,17 +191,18 @@ def get(refs, *, timeout=None):
             flush_output(session)
         return result
     if not isinstance(refs, list):
-        check_ref(refs, "get")
+        raise ValueError(
+            f"Invalid type of object refs, {type(refs)}, is given. 'object_refs' must either be an "
+            "ObjectRef or a list of ObjectRefs."
+        )
     cdef list items = list(refs)  # the caller's may change while this waits
     n = PyList_GET_SIZE(items)
     for i in range(n):
         ref = check_ref(items[i], "get")
-        if not ref.entry.ready():
-            if ref.session is not session:
-                raise_closed(session)
-            pending.push_back(ref.entry)
-        elif not ref.session.alive:
+        if ref.session is not session:
             raise_closed(ref.session)
+        if not ref.entry.ready():
+            pending.push_back(ref.entry)
     if session.worker != NULL and pending.size() > 0:
         native.ask(session.client, pending.data(), pending.size(), True)
     cdef list values = [None] * n
@@ -342,6 +347,8 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         if type(<object> item) is not ObjectRef:
             check_ref(<object> item, "wait")
         ref = <ObjectRef> item
+        if ref.session is not session:
+            raise_closed(ref.session)
         if ref.mark == mark:
             raise ValueError("Wait requires a list of unique object refs.")
         ref.mark = mark
@@ -352,8 +359,6 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         entries.reserve(n)
         for i in range(n):
             ref = <ObjectRef> PyList_GET_ITEM(items, i)
-            if ref.session is not session:
-                raise_closed(session)
             entries.push_back(ref.entry)
         if session.worker != NULL:
             native.ask(session.client, entries.data(), n, False)
