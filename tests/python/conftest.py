@@ -17,6 +17,7 @@ def leaves_nothing(request):
     """Fails a test that leaves a process, descriptor, thread, mapping or object behind."""
     with leak_gate():
         yield
+        request.node.funcargs.clear()  # what other fixtures gave may hold references
         problems = []
         if bolide.is_initialized():
             problems = idle_problems()

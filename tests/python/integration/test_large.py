@@ -114,7 +114,7 @@ def test_arguments_just_below_the_limit_add_up(ray):
 
 
 def test_a_long_name(ray, same):
-    assert ray.get(same.options(name="n" * 10_000).remote(1)) == 1
+    assert ray.get(same.options(name="n" * 1024).remote(1)) == 1
 
 
 def test_deeply_nested_values(ray, same):
