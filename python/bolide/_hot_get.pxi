@@ -342,18 +342,28 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     found = 0
     session.wait_mark += 1
     mark = session.wait_mark
+    # One pass checks the list and splits it, for the case that enough is ready: a loop that waits
+    # for one of many at a time costs little more than the slices of its list.
+    cdef list ready = []
+    cdef list rest = PyList_New(n)
+    cdef Py_ssize_t count = 0
     for i in range(n):
         item = PyList_GET_ITEM(items, i)
         if type(<object> item) is not ObjectRef:
             check_ref(<object> item, "wait")
-        ref = <ObjectRef> item
-        if ref.session is not session:
-            raise_closed(ref.session)
-        if ref.mark == mark:
+        if (<ObjectRef> item).session is not session:
+            raise_closed((<ObjectRef> item).session)
+        if (<ObjectRef> item).mark == mark:
             raise ValueError("Wait requires a list of unique object refs.")
-        ref.mark = mark
-        if found < needed and is_known_ready(ref.entry):
+        (<ObjectRef> item).mark = mark
+        if found < needed and is_known_ready((<ObjectRef> item).entry):
             found += 1
+            ready.append(<object> item)
+        else:
+            Py_INCREF(<object> item)
+            PyList_SET_ITEM(rest, count, <object> item)
+            count += 1
+    Py_SET_SIZE(rest, count)
     if found < needed and deadline != 0:
         items = items[:]  # the caller's may change while this waits
         entries.reserve(n)
@@ -363,33 +373,26 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         if session.worker != NULL:
             native.ask(session.client, entries.data(), n, False)
         wait_entries(session, entries.data(), n, needed, deadline, False)
-    result = split_ready(items, n, needed)
+        ready, rest = split_ready(items, needed)
     if _flush_output is not None:
         flush_output(session)
-    return result
+    return ready, rest
 
 
 cdef inline bint is_known_ready(ObjectEntry* entry):
     return entry.ready() or (entry.flags & 32) != 0
 
 
-cdef tuple split_ready(list items, Py_ssize_t n, uint32_t most):
-    cdef Py_ssize_t i, count = 0
+cdef tuple split_ready(list items, uint32_t most):
     cdef uint32_t found = 0
-    cdef ObjectRef ref
     cdef list ready = []
-    cdef list rest = PyList_New(n)
-    cdef PyObject* item
-    for i in range(n):
-        item = PyList_GET_ITEM(items, i)
+    cdef list rest = []
+    for item in items:
         if found < most and is_known_ready((<ObjectRef> item).entry):
             found += 1
-            ready.append(<object> item)
-            continue
-        Py_INCREF(<object> item)
-        PyList_SET_ITEM(rest, count, <object> item)
-        count += 1
-    Py_SET_SIZE(rest, count)
+            ready.append(item)
+        else:
+            rest.append(item)
     return ready, rest
 
 
