@@ -60,8 +60,7 @@ Op submit_op(const TaskSpec& parent, const Load& load, Random& random, Slots& sl
   op.task.returns = random.one_in(6) ? static_cast<uint32_t>(random.below(4)) : 1;
   op.task.dependencies = static_cast<uint32_t>(op.dependencies.size());
   op.task.contained = static_cast<uint32_t>(op.contained.size());
-  // What holds a custom resource while it waits may wait for ever: only leaves need one.
-  op.task.cls = random.below(std::min<uint64_t>(load.classes, op.task.depth > 0 ? 3 : 5));
+  op.task.cls = random.below(load.classes);
   op.size = sizeof(Arguments) + (random.per_mille(load.huge_per_mille) ? 40'000 : random.below(80));
   slots.add(op.task.returns);
   return op;
@@ -73,7 +72,10 @@ Program make_program(const TaskSpec& task, const Load& load) {
   Random random(task.seed);
   Program program;
   Slots slots(task.contained);
-  for (uint32_t i = 0; i < task.dependencies; ++i) program.unpack.push_back(random.one_in(2));
+  const bool may_wait = task.cls != kDisk;
+  for (uint32_t i = 0; i < task.dependencies; ++i) {
+    program.unpack.push_back(may_wait && random.one_in(2));
+  }
   const uint64_t ops = random.below(load.most_ops + 1);
   for (uint64_t i = 0; i < ops; ++i) {
     Op op{};
@@ -85,7 +87,7 @@ Program make_program(const TaskSpec& task, const Load& load) {
       op.contained = slots.some(random, 2);
       op.size = size_of_value(random, load, op.contained.size());
       slots.add(1);
-    } else if (kind < 7 && !slots.empty()) {
+    } else if (kind < 7 && may_wait && !slots.empty()) {
       op.kind = random.one_in(4) ? Op::Kind::kWait : Op::Kind::kGet;
       op.slot = slots.any(random);
       op.unpack = random.one_in(2);

@@ -16,6 +16,14 @@
 
 namespace simulator {
 
+// The scheduling classes: one CPU, half of one, none, a custom resource, all CPUs. A task of class
+// kDisk keeps its resource while it waits, so two of them could wait for each other for ever:
+// those never wait.
+inline constexpr uint64_t kHalf = 1;
+inline constexpr uint64_t kNoCpu = 2;
+inline constexpr uint64_t kDisk = 3;
+inline constexpr uint64_t kAll = 4;
+
 // What an object's value must be: a digest, and the objects whose references it holds.
 struct Value;
 using Known = std::shared_ptr<const Value>;
