@@ -422,8 +422,10 @@ void Scheduler::relieve(Nanos now) {
     if (!stuck && !spare) continue;
     if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
     if (stuck) worker.depth = 0;
-    if (alone && stuck) drain(cls, now);
-    if (alone) continue;
+    if (alone) {
+      if (stuck && (reserved_ == nullptr || reserved_ == &cls)) drain(cls, now);
+      continue;
+    }
     actions_.take_back(worker);
     if (worker.state == WorkerState::kIdle) {
       // It had not even begun, so let others be first.
