@@ -66,7 +66,10 @@ class Service:
         self._ident = get_ident()
         try:
             while not self._stopping:
-                for token in self._node.wait_service(-1):
+                tokens = self._node.wait_service(-1)
+                if self._stopping:
+                    break  # stop() settles what is left; at exit this thread must not wait
+                for token in tokens:
                     callback = self._callbacks.pop(token, None) if token else None
                     if callback is not None:
                         callback()

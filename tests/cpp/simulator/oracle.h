@@ -29,6 +29,8 @@ class Oracle {
   void begun(uint64_t task, uint32_t attempt);
   // died: its worker died after claiming it to run, before its result could be seen.
   void died(uint64_t task);
+  // gave_up: from now on tasks may fail because no worker could be started.
+  void gave_up() { gave_up_ = true; }
   // visible: its result lies in a ring for the node to see.
   void visible(uint64_t task);
 
@@ -69,6 +71,7 @@ class Oracle {
   std::unordered_map<uint64_t, Known> objects_;
   uint64_t deaths_ = 0;
   uint64_t errors_ = 0;
+  bool gave_up_ = false;
 };
 
 }  // namespace simulator

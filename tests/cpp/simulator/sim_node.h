@@ -34,6 +34,8 @@ class Host {
   virtual Nanos now() const = 0;
   // A process is to be made for this link.
   virtual void fork_worker(WorkerLink& link) = 0;
+  // So many starts have failed that the node gives the ready tasks up.
+  virtual void gave_up() = 0;
   virtual void trace(const char* format, ...) __attribute__((format(printf, 2, 3))) = 0;
 };
 
@@ -139,11 +141,13 @@ class SimNode : private sched::Actions, private node::ObjectsOwner {
   void finish(Task* task);
   void settle();
   void fail_task(Task* task, node::SystemErrorKind kind, std::string_view text);
+  void fail_all_ready();
   void fail_like(Task* task, ObjectEntry* cause);
   void value_ready(ObjectEntry* entry);
   void task_lost(Task* task);
 
   // node_records
+  static Status malformed(const char* what) { return Status(Code::kCorrupt, what); }
   bool drain_link(WorkerLink& link);
   Status handle(WorkerLink& link, ipc::RecordType type, const std::byte* data, uint64_t size);
   Status set_value(ObjectEntry* entry, ipc::Reader& in, const ipc::ValueHeader& header,
@@ -184,6 +188,7 @@ class SimNode : private sched::Actions, private node::ObjectsOwner {
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
   uint64_t retries_ = 0;
+  uint32_t failed_starts_ = 0;  // in a row
   bool space_wanted_ = false;
   std::map<uint32_t, std::unique_ptr<WorkerLink>> links_;  // ordered: a seed is one run
   std::vector<WorkerLink*> dirty_;

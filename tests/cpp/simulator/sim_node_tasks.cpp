@@ -230,6 +230,14 @@ void SimNode::fail_task(Task* task, node::SystemErrorKind kind, std::string_view
   finish(task);
 }
 
+void SimNode::fail_all_ready() {
+  host_.gave_up();
+  for (sched::Task* task : scheduler_.take_all_ready()) {
+    fail_task(static_cast<Task*>(task), node::SystemErrorKind::kRuntimeEnvSetup,
+              "No worker could be started.");
+  }
+}
+
 void SimNode::fail_like(Task* task, ObjectEntry* cause) {
   const store::ValueBytes bytes = value(cause);
   BOLIDE_CHECK(bytes.data != nullptr, "the error of a dependency could not be read");

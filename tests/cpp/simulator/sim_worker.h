@@ -3,8 +3,10 @@
 // between any two of them: between reserving, filling, committing and publishing a record, and
 // between storing a claim and looking at the record's mark.
 //
-//   sim_worker.cpp          the ring's side: speaking, reading, sleeping, as worker_loop.cpp
-//   sim_worker_program.cpp  what the task does: references, get, put, results
+//   sim_worker.cpp          when it can do something, speaking, sleeping
+//   sim_worker_reading.cpp  claims, and what else the node sends
+//   sim_worker_waits.cpp    references, the beginning of a task, waiting
+//   sim_worker_program.cpp  what the task does
 #pragma once
 
 #include <deque>
@@ -17,6 +19,7 @@
 #include "ipc/claim.h"
 #include "node/worker_link.h"
 #include "simulator/oracle.h"
+#include "simulator/wire.h"
 #include "store/arena.h"
 #include "store/views.h"
 
@@ -24,6 +27,9 @@ namespace simulator {
 
 using namespace bolide;
 using node::WorkerLink;
+
+// How long a worker waits before it lends its CPU.
+inline constexpr Nanos kTryBeforeLending = 20'000;
 
 // What a worker asks of the world around it.
 class WorkerHost {
@@ -119,7 +125,12 @@ class SimWorker {
             std::optional<ipc::Urgency> publish = std::nullopt, uint64_t result_of = 0);
   template <class Fixed>
   void push_with_ids(ipc::RecordType type, const Fixed& fixed, std::span<const uint64_t> ids,
-                     std::optional<ipc::Urgency> publish = std::nullopt);
+                     std::optional<ipc::Urgency> publish = std::nullopt) {
+    std::vector<std::byte> record;
+    append(record, fixed);
+    append_ids(record, ids);
+    push(type, std::move(record), publish);
+  }
   // push_sized: false: it is too large for the ring and there is no room for it in the store yet.
   bool push_sized(ipc::RecordType type, const std::vector<std::byte>& bytes,
                   std::optional<ipc::Urgency> publish, uint64_t result_of = 0);

@@ -42,8 +42,10 @@ Settings::Settings(uint64_t seed_) : seed(seed_) {
   kill_per_million = pick({300, 3'000, 30'000});
   pester_per_million = pick({0, 1'000, 20'000});
   longest_start = static_cast<Nanos>(pick({100'000, 3'000'000}));
-  start_fails_per_mille = pick({0, 0, 100});
+  start_fails_per_mille = pick({0, 0, 0, 100, 700});
   longest_notice = static_cast<Nanos>(pick({0, 100'000, 5'000'000}));
+  stalls_per_million = pick({0, 0, 1'000, 10'000});
+  longest_stall = static_cast<Nanos>(pick({20'000, 5'000'000, 500'000'000}));
 }
 
 World::World(const Settings& settings, bool traced)
@@ -100,19 +102,20 @@ void World::step_event() {
                                  [&](const auto& each) { return each.first == event.worker; });
   WorkerLink* link = born->second;
   unborn_.erase(born);
-  workers_.push_back(std::make_unique<SimWorker>(static_cast<WorkerHost&>(*this), *link, node_.bell_page(),
-                                                 mix(settings_.seed, 100 + event.worker)));
+  workers_.push_back({std::make_unique<SimWorker>(static_cast<WorkerHost&>(*this), *link,
+                                                  node_.bell_page(),
+                                                  mix(settings_.seed, 100 + event.worker))});
   ++summary_.workers;
 }
 
 void World::bury(size_t i) {
   const auto delay = static_cast<Nanos>(random_.below(static_cast<uint64_t>(settings_.longest_notice) + 1));
-  events_.push_back({now_ + delay, Event::Kind::kExited, workers_[i]->id()});
+  events_.push_back({now_ + delay, Event::Kind::kExited, workers_[i].worker->id()});
   workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(i));
 }
 
 void World::step_worker(size_t i) {
-  SimWorker& worker = *workers_[i];
+  SimWorker& worker = *workers_[i].worker;
   if (kills_ < settings_.kills && random_.below(1'000'000) < settings_.kill_per_million) {
     ++kills_;
     trace("worker %u is killed", worker.id());
@@ -120,17 +123,25 @@ void World::step_worker(size_t i) {
   } else {
     worker.step();
   }
+  workers_[i].stalled_until = stall();
   if (worker.gone()) bury(i);
 }
 
 // ---- the pump: the driver's waiting thread, or the supervisor while nobody waits
 
 Nanos World::pump_wakes() const {
-  if (pump_ != Pump::kAsleep || rung_) return now_;
-  return look_at_;
+  const Nanos wakes = pump_ != Pump::kAsleep || rung_ ? now_ : look_at_;
+  return std::max(wakes, pump_stalled_until_);
+}
+
+// stall: now and then whoever has just done something loses the processor.
+Nanos World::stall() {
+  if (random_.below(1'000'000) >= settings_.stalls_per_million) return 0;
+  return now_ + static_cast<Nanos>(random_.below(static_cast<uint64_t>(settings_.longest_stall)));
 }
 
 void World::step_pump() {
+  pump_stalled_until_ = stall();
   switch (pump_) {
     case Pump::kAsleep:
       rung_ = false;
@@ -171,7 +182,7 @@ void World::step_driver() {
 
 Nanos World::next_moment() {
   Nanos next = std::min(pump_wakes(), driver_.wakes());
-  for (const auto& worker : workers_) next = std::min(next, worker->wakes());
+  for (const Process& each : workers_) next = std::min(next, each.wakes());
   for (const Event& event : events_) next = std::min(next, event.at);
   return next;
 }
@@ -180,7 +191,7 @@ Nanos World::next_moment() {
 bool World::one_step() {
   std::vector<size_t> able;
   for (size_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i]->wakes() <= now_) able.push_back(i);
+    if (workers_[i].wakes() <= now_) able.push_back(i);
   }
   const size_t workers = able.size();
   const bool pump = pump_wakes() <= now_;
@@ -227,11 +238,11 @@ Summary World::run() {
   node_.drain();  // what the driver released last waits for somebody who pumps
   run_until_quiet();
   node_.check_idle();
-  for (const auto& worker : workers_) {
-    const auto& held = node_.held(worker->id());
-    if (held.size() != worker->held()) {
-      fail("worker %u holds %zu references, the node thinks %zu", worker->id(), worker->held(),
-           held.size());
+  for (const Process& each : workers_) {
+    const auto& held = node_.held(each.worker->id());
+    if (held.size() != each.worker->held()) {
+      fail("worker %u holds %zu references, the node thinks %zu", each.worker->id(),
+           each.worker->held(), held.size());
     }
   }
   while (node_.workers() > 0) {
@@ -251,7 +262,7 @@ Summary World::run() {
 
 std::string World::describe() {
   std::string text = node_.describe() + "\n";
-  for (const auto& worker : workers_) text += "  " + worker->describe() + "\n";
+  for (const Process& each : workers_) text += "  " + each.worker->describe() + "\n";
   return text;
 }
 

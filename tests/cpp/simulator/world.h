@@ -3,6 +3,7 @@
 // which somebody can, and when there is none although work is left, something was forgotten.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ struct Settings {
   Nanos longest_start = 0;
   uint64_t start_fails_per_mille = 0;
   Nanos longest_notice = 0;  // of a death
+  uint64_t stalls_per_million = 0;  // steps after which a process gets no processor for a while
+  Nanos longest_stall = 0;
 };
 
 struct Summary {
@@ -56,6 +59,7 @@ class World : private Host, private WorkerHost {
   // Host, WorkerHost
   Nanos now() const override { return now_; }
   void fork_worker(WorkerLink& link) override;
+  void gave_up() override { oracle_.gave_up(); }
   void ring(ipc::Bell bell) override;
   Oracle& oracle() override { return oracle_; }
   const Load& load() const override { return settings_.load; }
@@ -68,6 +72,7 @@ class World : private Host, private WorkerHost {
   void step_driver();
   void bury(size_t i);
   Nanos pump_wakes() const;
+  Nanos stall();
   Nanos next_moment();
   void run_until_quiet();
 
@@ -78,12 +83,18 @@ class World : private Host, private WorkerHost {
   Oracle oracle_;
   SimNode node_;
   Driver driver_;
-  std::vector<std::unique_ptr<SimWorker>> workers_;
+  struct Process {
+    std::unique_ptr<SimWorker> worker;
+    Nanos stalled_until = 0;
+    Nanos wakes() const { return std::max(stalled_until, worker->wakes()); }
+  };
+  std::vector<Process> workers_;
   std::vector<std::pair<uint32_t, WorkerLink*>> unborn_;
   std::vector<Event> events_;
   Pump pump_ = Pump::kDrain;
   bool rung_ = false;
   Nanos look_at_ = 0;
+  Nanos pump_stalled_until_ = 0;
   uint64_t kills_ = 0;
   Summary summary_;
 };
