@@ -6,7 +6,7 @@
 //
 // Invariants
 //   1. Every shared word has one writer: the producer owns line 1 and all data bytes, the
-//      consumer owns lines 2 and 3. Death at any instruction leaves a valid ring.
+//      consumer owns lines 2 to 4. Death at any instruction leaves a valid ring.
 //   2. head <= tail <= head + capacity. A record becomes visible by one store of `tail`.
 //   3. A record never wraps: what does not fit before the end is preceded by a kPad record.
 //   4. Neither side trusts a length read from shared memory: it is copied once and checked.
@@ -24,7 +24,7 @@
 namespace bolide::ipc {
 
 inline constexpr uint32_t kRingMagic = 0x626c7267;  // "blrg"
-inline constexpr uint32_t kRingVersion = 1;
+inline constexpr uint32_t kRingVersion = 2;
 inline constexpr uint16_t kPad = 0xffff;
 
 // What precedes every record. `size` counts the header and is a multiple of 8.
@@ -53,17 +53,21 @@ struct RingControl {
   // Line 2: written by the consumer.
   alignas(64) std::atomic<uint64_t> head;  // partner: RingProducer::reserve
   std::atomic<uint32_t> space_signal;      // futex word on which the producer sleeps
-  std::atomic<uint32_t> consumer_waiting;  // the consumer sleeps on data_signal
-  uint8_t reserved2[48];
+  uint8_t reserved2[52];
 
-  // Line 3: written by the consumer for every task, so apart from what the producer polls.
+  // Line 3: written by the consumer for every task, so apart from what the producer reads.
   alignas(64) std::atomic<uint64_t> claimed;  // see claim.h
   uint8_t reserved3[56];
+
+  // Line 4: written by the consumer when it goes to sleep, read by the producer at every publish.
+  alignas(64) std::atomic<uint32_t> consumer_waiting;  // the consumer sleeps on data_signal
+  uint8_t reserved4[60];
 };
-static_assert(sizeof(RingControl) == 256);
+static_assert(sizeof(RingControl) == 320);
 static_assert(offsetof(RingControl, tail) == 64);
 static_assert(offsetof(RingControl, head) == 128);
 static_assert(offsetof(RingControl, claimed) == 192);
+static_assert(offsetof(RingControl, consumer_waiting) == 256);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 inline constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }

@@ -29,9 +29,9 @@ TEST_CASE("layout: the words of each side of a ring lie on lines of their own") 
   CHECK(offsetof(RingControl, verdict) == 80);
   CHECK(offsetof(RingControl, head) == 128);
   CHECK(offsetof(RingControl, space_signal) == 136);
-  CHECK(offsetof(RingControl, consumer_waiting) == 140);
   CHECK(offsetof(RingControl, claimed) == 192);
-  CHECK(sizeof(RingControl) == 256);
+  CHECK(offsetof(RingControl, consumer_waiting) == 256);
+  CHECK(sizeof(RingControl) == 320);
   CHECK(offsetof(RecordHeader, type) == 4);
   CHECK(offsetof(RecordHeader, flags) == 6);
   CHECK(offsetof(BellPage, word) == 64);
