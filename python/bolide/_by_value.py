@@ -1,9 +1,10 @@
 """The pickler that sends functions and classes by value where a worker cannot import them.
 
 It is not the fast path: plain pickle and the codecs of `bolide._hot` come first. It is cloudpickle
-with three changes: what cannot be imported by a worker goes by value although the driver has it in
+with four changes: what cannot be imported by a worker goes by value although the driver has it in
 sys.modules; dynamic classes keep their identity and their origin's state (`bolide._dynamic_class`);
-RecursionError stays RecursionError. Imports cloudpickle, so import it on first use only.
+RecursionError stays RecursionError; code keeps the name of its file. Imports cloudpickle, so import
+it on first use only.
 
 Thread safety: a pickler belongs to one call. Invariants: a pickle holds its dynamic classes either
 all in bundles before it or, if it holds dynamic functions, all inline.
@@ -63,6 +64,8 @@ class Pickler(_cp.Pickler):
             if not self.inline:
                 raise _NeedsInline
             return self._dynamic_function_reduce(obj)
+        if kind is types.CodeType:
+            return _code_reduce(obj)
         if kind is types.ModuleType:
             if obj.__name__ != "__main__" and not is_importable(obj.__name__):
                 return self._reduce_module(obj)
@@ -152,6 +155,16 @@ def _global(name: str) -> bytes:
     words = (_classes.__name__.encode(), name.encode())
     text = b"".join(pickle.SHORT_BINUNICODE + bytes((len(w),)) + w for w in words)
     return text + pickle.STACK_GLOBAL
+
+
+def _code_reduce(code: types.CodeType) -> tuple:
+    """As cloudpickle's, whose releases from 3.1.3 put "<dynamic-code>" in place of the file.
+
+    Without it a remote traceback would name no file and show no source.
+    """
+    maker, args = _cp._code_reduce(code)
+    place = next(i for i, arg in enumerate(args) if isinstance(arg, str))  # the first is the file
+    return maker, (*args[:place], code.co_filename, *args[place + 1 :])
 
 
 def _by_reference(obj: Any) -> bool:
