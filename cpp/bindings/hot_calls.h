@@ -100,6 +100,11 @@ inline node::WaitResult wait_turn(Client* client, ObjectEntry** entries, size_t 
   return result;
 }
 
+// spin: with the GIL held, so it is short; only for the driver's client, which is the node.
+inline bool spin(Client* client, ObjectEntry* entry) {
+  return static_cast<node::Node*>(client)->spin(entry);
+}
+
 inline void end_wait(Client* client, node::WaitMode* mode) { client->end_wait(*mode); }
 
 inline void add_inline(node::WorkerClient* client, const uint8_t* data, uint64_t size,

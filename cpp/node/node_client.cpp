@@ -266,6 +266,18 @@ WaitResult Node::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Na
   return result;
 }
 
+bool Node::spin(ObjectEntry* entry) {
+  MutexLock lock(mutex_);
+  drain_releases();
+  Waiter waiter;
+  waiter.only = entry;
+  ++waiting_threads_;
+  scheduler_.someone_waits(true);
+  const bool ready = spin_turn(waiter, lock);
+  scheduler_.someone_waits(--waiting_threads_ > 0);
+  return ready;
+}
+
 Status Node::watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue, uint64_t token) {
   MutexLock lock(mutex_);
   if (closed_) return closed_status();

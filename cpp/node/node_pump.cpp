@@ -47,11 +47,18 @@ void Node::drain_releases() {
 }
 
 void Node::flush_links() {
+  fail_unsendable();
   for (WorkerLink* link : dirty_) link->flush();
   std::erase_if(dirty_, [](WorkerLink* link) { return !link->has_overflow(); });
 }
 
-void Node::set_bell(ipc::Urgency urgency, ipc::Bell bell) { bell_.set(urgency, bell); }
+// set_bell costs a transfer of the bell's line to each worker's core, so it is left alone where
+// nothing changes.
+void Node::set_bell(ipc::Urgency urgency, ipc::Bell bell) {
+  if (urgency == ipc::Urgency::kAwake && bell_urgency_ == urgency) return;
+  bell_urgency_ = urgency;
+  bell_.set(urgency, bell);
+}
 
 // urgency_of_waits is what those who wait, without pumping themselves, ask for.
 ipc::Urgency Node::urgency_of_waits() const {
@@ -117,6 +124,14 @@ void Node::after_sleep() {
 void Node::lead_ends() {
   if (closed()) return;
   buried_.clear();
+  if (tasks_ == 0 && urgency_of_waits() == ipc::Urgency::kWhenSleeping) {
+    // Nothing runs that could have something urgent to say, and in a loop of calls the next
+    // wait is near: the bell stays as it is, until the supervisor finds that none has come.
+    asked_in_background_ = ipc::Urgency::kWhenSleeping;
+    lead_ended_ = coarse_now_;
+    if (supervisor_until_ > lead_ended_ + 2 * kStayAwake) nudge_supervisor();
+    return;
+  }
   asked_in_background_ = background_urgency();
   set_bell(asked_in_background_, ipc::Bell::kSupervisor);
   // What was published before the bell's word changed has rung nobody.

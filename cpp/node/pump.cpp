@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kLooksPerClockRead = 32;
 constexpr Nanos kMinSpin = 1'000;
+constexpr Nanos kShortSpin = 5'000;  // of spin_turn: no longer than other threads can do without
 
 }  // namespace
 
@@ -50,6 +51,35 @@ void Pump::hand_on() {
   lead_ends();
 }
 
+bool Pump::spin_turn(Waiter& waiter, MutexLock& lock) {
+  if (leader_ != nullptr || closed_) return waiter.done();
+  leader_ = &waiter;
+  lead_begins();
+  drain();
+  if (!waiter.done() && spin_ > 0) {
+    const Nanos until = now() + std::min(spin_, kShortSpin);
+    while (!waiter.done() && !closed_ && poll(until, lock)) drain();
+    if (waiter.done()) spin_ = max_spin_;
+  }
+  leader_ = nullptr;
+  hand_on();
+  return waiter.done();
+}
+
+// poll looks at the rings' tails, without the lock, until there is something: true; or the time.
+bool Pump::poll(Nanos until, MutexLock& lock) {
+  bool found = false;
+  lock.unlock();
+  do {
+    for (int i = 0; i < kLooksPerClockRead && !found; ++i) {
+      found = !looks_empty();
+      if (!found) os::relax();
+    }
+  } while (!found && now() < until);
+  lock.lock();
+  return found;
+}
+
 void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
   drain();
   if (waiter.done() || closed_) return;
@@ -57,17 +87,8 @@ void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
   Nanos spin_until = std::min(until, began + spin_);
   bool slept = false;
   for (;;) {
-    // Poll without the lock: only a look at the rings' tails.
-    bool found = false;
-    for (Nanos time = now(); !found && time < spin_until; time = now()) {
-      lock.unlock();
-      for (int i = 0; i < kLooksPerClockRead && !found; ++i) {
-        os::relax();
-        found = !looks_empty();
-      }
-      lock.lock();
-      if (closed_) return;
-    }
+    const bool found = now() < spin_until && poll(spin_until, lock);
+    if (closed_) return;
     if (found) {
       drain();
       if (waiter.done() || closed_) break;

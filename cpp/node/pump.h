@@ -59,6 +59,10 @@ class BOLIDE_API Pump {
   // The waiter must have been registered with whatever notifies it.
   WaitResult wait_turn(Waiter& waiter, Nanos until, MutexLock& lock);
 
+  // spin_turn waits for a moment only: it polls and does not sleep. For a caller that would have
+  // to give something up (the GIL) in order to sleep. False also when another thread leads.
+  bool spin_turn(Waiter& waiter, MutexLock& lock);
+
   // notify counts one more ready entry for the waiter and wakes it when it has enough.
   void notify(Waiter& waiter);
   void wake_everybody();
@@ -83,6 +87,7 @@ class BOLIDE_API Pump {
 
  private:
   void lead(Waiter& waiter, Nanos until, MutexLock& lock);
+  bool poll(Nanos until, MutexLock& lock);
   void follow(Waiter& waiter, Nanos until, MutexLock& lock);
   void hand_on();
 

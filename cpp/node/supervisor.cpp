@@ -32,13 +32,16 @@ void Node::supervise() {
     close_chunks(arena_.trim(now()));
     check_starts();
     flush_links();
-    if (!has_leader()) {
+    const Nanos time = now();
+    Nanos until = INT64_MAX;
+    const bool awake = bell_urgency_ == ipc::Urgency::kAwake;
+    if (awake && (has_leader() || time < lead_ended_ + kStayAwake)) {
+      until = (has_leader() ? time : lead_ended_) + kStayAwake;  // see lead_ends
+    } else if (!has_leader()) {
       asked_in_background_ = submitting ? urgency_of_waits() : background_urgency();
       set_bell(asked_in_background_, ipc::Bell::kSupervisor);
       if (!submitting && drain()) continue;
     }
-    const Nanos time = now();
-    Nanos until = INT64_MAX;
     if (const auto look = scheduler_.next_look(time)) until = *look;
     if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);

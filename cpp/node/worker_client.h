@@ -50,9 +50,10 @@ class BOLIDE_API WorkerClient : public Client {
 
   // --- the main thread's loop
   enum class Next : uint8_t { kTask, kNothing, kShutdown };
-  // next_task gives the next task, waiting for it until `until`; 0: only a look. kShutdown: the
-  // node wants this process to end, or is gone.
-  Next next_task(TaskView* task, Nanos until);
+  // next_task gives the next task, waiting for it until `until`; 0: for some microseconds, without
+  // sleeping. `waited` is set when there was none at once. kShutdown: the node wants this process
+  // to end, or is gone.
+  Next next_task(TaskView* task, Nanos until, bool* waited);
   // inline_task gives the task for which wait() returned kRunTask.
   Next inline_task(TaskView* task);
   // task_taken: the view has been decoded, its bytes may go.
@@ -125,7 +126,7 @@ class BOLIDE_API WorkerClient : public Client {
   bool accepts(const ipc::TaskHeader& header) const;
   ipc::RecordType unwrap(const ipc::Record& record, const std::byte** data, uint64_t* size,
                          Location* jumbo_at);
-  void release_space();
+  void release_space(bool all = false);
   std::byte* grow_result(uint64_t size);
   bool take_task(TaskView* task);
   void free_jumbo(const Location& where);

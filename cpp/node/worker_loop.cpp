@@ -38,14 +38,15 @@ bool WorkerClient::drain() {
     found = true;
     if (!handle_record(record)) break;
   }
-  // Space goes back in large steps, or when all is read: the node looks at it rarely.
   if (!task_at_head_.load(std::memory_order_relaxed) && !holds_record_) release_space();
   return found;
 }
 
-void WorkerClient::release_space() {
+// release_space gives room back in large steps, or all of it before this thread waits: the node
+// looks at it rarely, and each store takes the line from the node's core.
+void WorkerClient::release_space(bool all) {
   if (tasks_.unreleased() == 0) return;
-  if (tasks_.has_data() && tasks_.unreleased() < tasks_.capacity() / 8) return;
+  if (!all && tasks_.unreleased() < tasks_.capacity() / 8) return;
   // The node does not sleep for space; it looks when the bell rings.
   if (tasks_.release_space()) publish(Urgency::kWhenSleeping);
 }
@@ -231,6 +232,7 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
 
 void WorkerClient::before_sleep() {
   flush_releases();
+  if (!task_at_head_.load(std::memory_order_relaxed) && !holds_record_) release_space(true);
   const Nanos time = now();
   for (ChunkId chunk : arena_.trim(time)) {
     views_.drop(chunk);
@@ -257,7 +259,7 @@ void WorkerClient::after_sleep() {
 
 // ---- tasks
 
-WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until) {
+WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until, bool* waited) {
   MutexLock lock(mutex_);
   flush_releases();
   Waiter waiter;
@@ -278,11 +280,18 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until) {
       next = Next::kShutdown;
       break;
     }
-    if (until == 0 || !forgotten_.empty()) break;
-    if (!rung) publish(Urgency::kWhenEmpty);
-    rung = true;
+    if (!forgotten_.empty()) break;
+    if (!rung) {
+      release_space(true);
+      publish(Urgency::kWhenEmpty);
+    }
+    rung = *waited = true;
     waiter.ready = 0;
-    if (wait_turn(waiter, until, lock) == WaitResult::kTurnOver) break;
+    if (until == 0) {
+      if (!spin_turn(waiter, lock)) break;
+    } else if (wait_turn(waiter, until, lock) == WaitResult::kTurnOver) {
+      break;
+    }
   }
   task_waiter_ = idle_waiter_ = nullptr;
   return next;

@@ -35,7 +35,6 @@ ObjectEntry* ObjectTable::add(ObjectId id) {
   entry->small_size = 0;
   entry->refs = 0;
   entry->handle = nullptr;
-  entry->mark = 0;
   entry->producer = nullptr;
   map_.insert(id.value, entry);
   return entry;

@@ -48,7 +48,6 @@ struct ObjectEntry {
   uint8_t value_flags;  // ipc::ValueFlags, set with the value
   uint32_t refs;
   void* handle;   // what the language binding attaches (its interned reference), or nullptr
-  uint32_t mark;  // scratch of wait(): the call that saw this entry last
   uint8_t small_size;
   union {
     std::byte small[kSmallBytes];

@@ -32,7 +32,7 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact, PyLong_FromLongLong
-from cpython.object cimport Py_TYPE, PyObject
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
@@ -58,6 +58,21 @@ import sys as _sys
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
     void Py_SET_SIZE(object, Py_ssize_t)
+    ctypedef struct PyTypeObject:
+        PyObject* tp_dict
+    ctypedef void* PyCFunction
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
+        const char* ml_doc
+    int METH_FASTCALL
+    int METH_KEYWORDS
+    object PyDescr_NewMethod(PyTypeObject*, PyMethodDef*)
+    void PyType_Modified(PyTypeObject*)
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    PyTypeObject* Py_TYPE(object)
     object PyObject_Call(object, object, PyObject*)
     unsigned long PyThread_get_thread_ident()
 

@@ -167,35 +167,20 @@ cdef class RemoteFunction:
         from ._remote import with_options
         return with_options(self, options)
 
-    def remote(self, *args, **kwargs):
-        """Submits one call and returns its ObjectRef at once.
-
-        Args:
-            *args, **kwargs: as the function takes them. An ObjectRef among them is replaced by its
-                value; one nested in a list or another object stays a reference.
-
-        Returns:
-            An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.
-
-        Raises:
-            TypeError: the arguments do not fit the function, or one cannot be sent to a worker.
-        """
-        return call_remote(self, args, kwargs)
-
     def __reduce__(self):
         from ._export import reduce_remote_function
         return reduce_remote_function(self)
 
 
-cdef object call_remote(RemoteFunction self, tuple args, dict kwargs):
+cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyObject* names):
+    """`f.remote`, by the vectorcall convention: `n` positional arguments, then those of `names`."""
     cdef Session session = _session
     if session is None or not session.alive:
         session = need_session()
     cdef uint64_t function = self.exported.ensure(session)
-    cdef Py_ssize_t n = PyTuple_GET_SIZE(args)
-    cdef Py_ssize_t named = 0 if kwargs is None else PyDict_Size(kwargs)
+    cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:
-        check_arguments(self, args, kwargs)
+        check_arguments(self, args, n, names)
     if self.scheduling_class != 0 and self.class_session is not session:
         define_class(self, session)
 
@@ -207,11 +192,11 @@ cdef object call_remote(RemoteFunction self, tuple args, dict kwargs):
         encoder.put_u32(<uint32_t> n)
         encoder.put_u32(<uint32_t> named)
         for i in range(n):
-            encode_argument(encoder, session, <object> PyTuple_GET_ITEM(args, i), self, i)
-        if named:
-            for key, value in kwargs.items():
-                encoder.encode_plain(key, 0)
-                encode_argument(encoder, session, value, self, key)
+            encode_argument(encoder, session, <object> args[i], self, i)
+        for i in range(named):
+            key = <object> PyTuple_GET_ITEM(<object> names, i)
+            encoder.encode_plain(key, 0)
+            encode_argument(encoder, session, <object> args[n + i], self, key)
         request.function = function
         request.scheduling_class = self.scheduling_class
         request.dependencies = encoder.dependencies.data()
@@ -233,6 +218,34 @@ cdef object call_remote(RemoteFunction self, tuple args, dict kwargs):
     if self.returns == 1:
         return make_ref(session, first)
     return make_refs(session, first, self.returns)
+
+
+cdef object remote_method(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names):
+    return call_remote(<RemoteFunction> self, args, n, names)
+
+
+# Cython makes a tuple and a dict for *args and **kwargs; a method by the vectorcall convention
+# costs neither. So `remote` is added to the class by hand.
+cdef PyMethodDef _remote_method = PyMethodDef(
+    "remote", <PyCFunction> <void*> remote_method, METH_FASTCALL | METH_KEYWORDS,
+    "remote(*args, **kwargs)\n"
+    "\n"
+    "Submits one call and returns its ObjectRef at once.\n"
+    "\n"
+    "Args:\n"
+    "    *args, **kwargs: as the function takes them. An ObjectRef among them is replaced by its\n"
+    "        value; one nested in a list or another object stays a reference.\n"
+    "\n"
+    "Returns:\n"
+    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.\n"
+    "\n"
+    "Raises:\n"
+    "    TypeError: the arguments do not fit the function, or one cannot be sent to a worker.\n"
+)
+(<dict> (<PyTypeObject*> RemoteFunction).tp_dict)["remote"] = PyDescr_NewMethod(
+    <PyTypeObject*> RemoteFunction, &_remote_method
+)
+PyType_Modified(<PyTypeObject*> RemoteFunction)
 
 
 cdef object make_refs(Session session, ObjectEntry* first, uint32_t count):
@@ -306,10 +319,16 @@ cdef object argument_name(RemoteFunction function, object where):
     return argument_subject(function.exported.function, function.exported.name, where)
 
 
-cdef int check_arguments(RemoteFunction self, tuple args, dict kwargs) except -1:
+cdef int check_arguments(RemoteFunction self, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
     """Raises the TypeError that calling the function would raise."""
     from ._export import check_signature
-    check_signature(self.exported.function, self.exported.name, args, kwargs or {})
+    cdef Py_ssize_t i
+    positional = tuple([<object> args[i] for i in range(n)])
+    named = {}
+    if names != NULL:
+        for i in range(PyTuple_GET_SIZE(<object> names)):
+            named[<object> PyTuple_GET_ITEM(<object> names, i)] = <object> args[n + i]
+    check_signature(self.exported.function, self.exported.name, positional, named)
     return 0
 
 

@@ -40,8 +40,11 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
     """Waits until `needed` of the entries are ready: 1; 0 when the deadline came first."""
     cdef WaitMode mode
     cdef WaitResult result
-    cdef int64_t turn = turn_length()
+    cdef int64_t turn
     cdef int64_t until
+    if n == 1 and session.worker == NULL and deadline == FOREVER and native.spin(session.client, entries[0]):
+        return 1  # a short task: releasing the GIL would have cost as much as the wait
+    turn = turn_length()
     mode.runs_task = session.running > 0 and PyThread_get_thread_ident() == session.task_thread
     mode.can_inline = mode.runs_task and can_inline and deadline == FOREVER
     mode.declared = False
@@ -317,7 +320,7 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     cdef Session session = _session
     cdef list items
     cdef Py_ssize_t n, i
-    cdef uint32_t needed, found, mark
+    cdef uint32_t needed, found
     cdef ObjectRef ref
     cdef PyObject* item
     cdef vector[ObjectEntry*] entries
@@ -341,29 +344,30 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     needed = num_returns
     found = 0
     session.wait_mark += 1
-    mark = session.wait_mark
+    cdef uint64_t first_mark = session.first_mark
+    cdef uint64_t mark = session.wait_mark
+    cdef uint64_t marks = mark - first_mark
     # One pass checks the list and splits it, for the case that enough is ready: a loop that waits
     # for one of many at a time costs little more than the slices of its list.
     cdef list ready = []
     cdef list rest = PyList_New(n)
-    cdef Py_ssize_t count = 0
-    for i in range(n):
-        item = PyList_GET_ITEM(items, i)
-        if type(<object> item) is not ObjectRef:
-            check_ref(<object> item, "wait")
-        if (<ObjectRef> item).session is not session:
-            raise_closed((<ObjectRef> item).session)
-        if (<ObjectRef> item).mark == mark:
-            raise ValueError("Wait requires a list of unique object refs.")
+    cdef PyObject** source = (<PyListObject*> items).ob_item
+    cdef PyObject** target = (<PyListObject*> rest).ob_item
+    cdef PyObject** end = source + n
+    while source != end:
+        item = source[0]
+        source += 1
+        if Py_TYPE(<object> item) is not <PyTypeObject*> ObjectRef or (<ObjectRef> item).mark - first_mark >= marks:
+            refuse_to_wait(session, <object> item)
         (<ObjectRef> item).mark = mark
         if found < needed and is_known_ready((<ObjectRef> item).entry):
             found += 1
             ready.append(<object> item)
         else:
             Py_INCREF(<object> item)
-            PyList_SET_ITEM(rest, count, <object> item)
-            count += 1
-    Py_SET_SIZE(rest, count)
+            target[0] = item
+            target += 1
+    Py_SET_SIZE(rest, target - (<PyListObject*> rest).ob_item)
     if found < needed and deadline != 0:
         items = items[:]  # the caller's may change while this waits
         entries.reserve(n)
@@ -377,6 +381,14 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     if _flush_output is not None:
         flush_output(session)
     return ready, rest
+
+
+cdef int refuse_to_wait(Session session, object item) except -1:
+    """Raises what is wrong with an item of the list of wait."""
+    cdef ObjectRef ref = check_ref(item, "wait")
+    if ref.session is not session:
+        raise_closed(ref.session)
+    raise ValueError("Wait requires a list of unique object refs.")
 
 
 cdef inline bint is_known_ready(ObjectEntry* entry):

@@ -3,7 +3,12 @@
 # Invariants
 #   1. There is one ObjectRef for each object in a process (entry.handle names it), so wait() can
 #      tell duplicates by a mark, and one reference of the entry stands for it.
-#   2. After a session is closed or the process forked, releasing is a no-op.
+#   2. Marks grow: those of a session are from its first_mark to its wait_mark, and no two sessions
+#      share one, so one comparison tells wait() that a reference is of this session and new to it.
+#   3. After a session is closed or the process forked, releasing is a no-op.
+
+
+cdef uint64_t _next_first_mark = 1 << 40
 
 
 @cython.final
@@ -21,7 +26,8 @@ cdef class Session:
     cdef readonly bint forked
     cdef readonly uint64_t id
     cdef uint64_t inline_limit
-    cdef uint32_t wait_mark
+    cdef uint64_t first_mark
+    cdef uint64_t wait_mark      # of the last wait()
     cdef unsigned long task_thread  # ident of the thread that runs tasks (workers)
     cdef uint32_t running        # depth of tasks on that thread
     cdef public object task_name
@@ -39,6 +45,9 @@ cdef class Session:
         self.id = self.client.session()
         self.inline_limit = self.client.inline_limit()
         self.store_timeout = store_timeout
+        global _next_first_mark
+        self.first_mark = self.wait_mark = _next_first_mark
+        _next_first_mark += 1 << 40
 
     @property
     def is_worker(self):
@@ -105,7 +114,7 @@ cdef class ObjectRef:
 
     cdef ObjectEntry* entry
     cdef Session session
-    cdef uint32_t mark
+    cdef uint64_t mark  # the last wait() that saw it
 
     def __init__(self):
         raise TypeError(
@@ -181,6 +190,7 @@ cdef ObjectRef make_ref(Session session, ObjectEntry* entry):
     ref = ObjectRef.__new__(ObjectRef)
     ref.entry = entry
     ref.session = session
+    ref.mark = session.first_mark
     entry.handle = <void*> ref
     return ref
 

@@ -16,12 +16,15 @@ def run_worker(Session session):
     cdef int64_t until
     cdef int64_t began = native.now()
     cdef uint32_t since_forgetting = 0
+    cdef cbool waited
     while True:
-        next = session.worker.next_task(&task, 0)
+        waited = False
+        next = session.worker.next_task(&task, 0, &waited)
         if next == Next.kNothing:
             until = native.now() + 10 * SECOND
             with nogil:
-                next = session.worker.next_task(&task, until)
+                next = session.worker.next_task(&task, until, &waited)
+        if waited:
             began = native.now()
         if next == Next.kTask:
             began = execute(session, &task, began)

@@ -50,7 +50,6 @@ cdef extern from "store/object_table.h" namespace "bolide::store" nogil:
         uint8_t flags
         uint8_t value_flags
         void* handle
-        uint32_t mark
         Location where
         cbool ready()
     cppclass ValueBytes:
@@ -128,7 +127,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
     cdef enum class Next "bolide::node::WorkerClient::Next"(uint8_t):
         kTask, kNothing, kShutdown
     cppclass WorkerClient(Client):
-        Next next_task(TaskView*, int64_t)
+        Next next_task(TaskView*, int64_t, cbool*)
         Next inline_task(TaskView*)
         void task_taken()
         const byte_t* function_value(uint64_t, uint64_t*)
@@ -147,6 +146,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
     void ask(Client*, ObjectEntry**, size_t, cbool)
     WaitResult wait_turn(Client*, ObjectEntry**, size_t, uint32_t, int64_t, WaitMode*)
+    cbool spin(Client*, ObjectEntry*)
     void end_wait(Client*, WaitMode*)
     void park_waiting_threads()
     void park_if_exiting()

@@ -45,7 +45,6 @@ TEST_CASE("object table: a fresh entry is pending and blank, and is found by its
   CHECK(entry->value_flags == 0);
   CHECK(entry->refs == 0);
   CHECK(entry->handle == nullptr);
-  CHECK(entry->mark == 0);
   CHECK(entry->producer == nullptr);
   table.erase(entry);
   CHECK(table.find(id(1)) == nullptr);
@@ -57,7 +56,6 @@ TEST_CASE("object table: an entry that is used again has nothing of its former l
   ObjectEntry* first = table.add(id(1));
   table.set_inline(first, "a value", 7, 1);
   first->refs = 3;
-  first->mark = 9;
   first->flags = kWatched | kHasDependents | kAsked | kAskedReady | kKnownReady;
   table.erase(first);
   ObjectEntry* second = table.add(id(2));
@@ -69,7 +67,6 @@ TEST_CASE("object table: an entry that is used again has nothing of its former l
   CHECK(second->small_size == 0);
   CHECK(second->refs == 0);
   CHECK(second->handle == nullptr);
-  CHECK(second->mark == 0);
   CHECK(second->producer == nullptr);
 }
 
