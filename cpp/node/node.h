@@ -106,6 +106,8 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   WaitResult wait(std::span<ObjectEntry* const> entries, uint32_t needed, Nanos until,
                   WaitMode& mode) override;
   void end_wait(WaitMode&) override {}
+  // spin waits for the object for some microseconds, without sleeping; true when it is ready.
+  bool spin(ObjectEntry* entry);
   Status watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue,
                uint64_t token) override;
 
@@ -171,8 +173,9 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void send_task(WorkerLink& link, Task* task, bool inlined);
   void send_value(WorkerLink& link, ObjectEntry* entry);
   void send_chunk(WorkerLink& link, ChunkId chunk);
-  uint64_t send_sized(WorkerLink& link, ipc::RecordType type, uint64_t size,
-                      const std::function<void(std::byte*)>& fill, uint64_t sequence);
+  Result<uint64_t> send_sized(WorkerLink& link, ipc::RecordType type, uint64_t size,
+                              const std::function<void(std::byte*)>& fill, uint64_t sequence);
+  void fail_unsendable();
   void mark_dirty(WorkerLink& link);
   void finish(Task* task);
   void settle();
@@ -247,6 +250,11 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
   std::vector<Task*> settled_;  // their last dependency has come
   bool settling_ = false;
+  struct Unsendable {
+    Task* task;
+    std::string why;
+  };
+  std::vector<Unsendable> unsendable_;
   uint64_t next_counter_ = 1;
   uint64_t tasks_ = 0;
   uint32_t submits_since_drain_ = 0;
@@ -284,6 +292,9 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   uint32_t waiting_threads_ = 0;
   uint32_t watched_by_queues_ = 0;
   ipc::Urgency asked_in_background_ = ipc::Urgency::kAwake;
+  ipc::Urgency bell_urgency_ = ipc::Urgency::kAlways;  // what the bell's word says
+  static constexpr Nanos kStayAwake = 5 * kMillisecond;
+  Nanos lead_ended_ = INT64_MIN / 2;  // when a lead last left the bell as it was
   Nanos supervisor_until_ = 0;       // when it will look again by itself
   Nanos submit_drained_ = 0;         // when a submitting thread last drained
   Nanos leader_look_ = INT64_MAX;    // when the sleeping leader must look again

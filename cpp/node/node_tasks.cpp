@@ -135,18 +135,51 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
     out.bytes(task->body(), task->body_bytes());
     for (uint64_t id : task->dependencies()) write_value(out, objects_.find(ObjectId{id}));
   };
-  const uint64_t position = send_sized(link, RecordType::kTask, size, fill, header.sequence);
-  link.outstanding.push_back({header.sequence, position, task, inlined});
+  const auto position = send_sized(link, RecordType::kTask, size, fill, header.sequence);
+  if (!position.is_ok()) {
+    --link.next_sequence;
+    unsendable_.push_back({task, position.status().message()});
+    return;
+  }
+  link.outstanding.push_back({header.sequence, position.value(), task, inlined});
+}
+
+// fail_unsendable ends the tasks whose records are too large for a ring and found no memory.
+// Apart from send_task, because the scheduler that called it is in the middle of a decision.
+void Node::fail_unsendable() {
+  while (!unsendable_.empty()) {
+    const auto [task, why] = std::move(unsendable_.back());
+    unsendable_.pop_back();
+    scheduler_.taken_back(*task->worker, task);
+    scheduler_.forget(task);
+    fail(task, SystemErrorKind::kObjectStoreFull,
+         "the call of '" + task_name(task) + "' with its " +
+             std::to_string(task->header.dependencies) +
+             " references could not be sent to a worker: " + why);
+  }
 }
 
 void Node::send_value(WorkerLink& link, ObjectEntry* entry) {
   if (entry->holding == Holding::kStored) send_chunk(link, entry->where.chunk);
-  send_sized(link, RecordType::kValue, value_size(entry),
-             [&](std::byte* to) {
-               ipc::Writer out(to);
-               write_value(out, entry);
-             },
-             0);
+  const auto fill = [&](std::byte* to) {
+    ipc::Writer out(to);
+    write_value(out, entry);
+  };
+  const auto sent = send_sized(link, RecordType::kValue, value_size(entry), fill, 0);
+  if (sent.is_ok()) return;
+  // Only an error with a long text is so large. A short one takes its place in that worker.
+  const std::string error =
+      encode_system_error(SystemErrorKind::kObjectStoreFull, sent.status().message());
+  ipc::ValueHeader header{};
+  header.object = entry->id.value;
+  header.size = error.size();
+  header.kind = ipc::ValueKind::kInline;
+  header.flags = ipc::kError | ipc::kSystemError;
+  link.send(RecordType::kValue, sizeof header + ipc::align8(error.size()), [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(header);
+    out.bytes(error.data(), error.size());
+  });
 }
 
 void Node::send_chunk(WorkerLink& link, ChunkId chunk) {
@@ -160,14 +193,16 @@ void Node::send_chunk(WorkerLink& link, ChunkId chunk) {
   mark_dirty(link);
 }
 
-// send_sized sends a record through the ring, or through the store when it is too large.
-uint64_t Node::send_sized(WorkerLink& link, RecordType type, uint64_t size,
-                          const std::function<void(std::byte*)>& fill, uint64_t sequence) {
+// send_sized sends a record through the ring, or through the store when it is too large; fails
+// when there is no memory for that.
+Result<uint64_t> Node::send_sized(WorkerLink& link, RecordType type, uint64_t size,
+                                  const std::function<void(std::byte*)>& fill,
+                                  uint64_t sequence) {
   mark_dirty(link);
   if (size <= link.tasks.largest_record()) return link.send(type, size, fill, sequence);
   store::Slot slot;
-  const Status room = try_reserve(size, true, &slot);
-  BOLIDE_CHECK(room.is_ok(), "no memory for a control record");
+  Status room = try_reserve(size, true, &slot);
+  if (!room.is_ok()) return room;
   fill(slot.data);
   link.jumbo_spans.push_back(slot.where);
   send_chunk(link, slot.where.chunk);

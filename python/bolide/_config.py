@@ -118,7 +118,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             "inline_limit_bytes", "bytes", 8192,
-            "largest argument or result that travels within a message", 0, 32 * 1024,
+            "largest argument or result that travels within a message", 0, 16 * 1024,
         ),
         Setting(
             "start_timeout_s", "float", 60.0, "seconds that a worker may take to start", 0.1, 86400

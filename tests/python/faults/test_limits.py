@@ -163,3 +163,36 @@ def test_b1_17_address_space_of_a_task(one):
     with pytest.raises(MemoryError):
         one.get(hungry.remote(), timeout=30)
     assert one.get(bolide.remote(lambda: 1).remote(), timeout=30) == 1
+
+
+def test_a_task_too_large_for_its_ring_fails_alone_when_there_is_no_memory_for_it(program):
+    """10,000 references need memory of the store; without a descriptor there is none."""
+    run = program(
+        """
+import resource
+ray.init(num_cpus=1)
+count = ray.remote(lambda *values: len(values))
+assert ray.get(count.remote(1)) == 1
+refs = [ray.put(i) for i in range(10_000)]
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+lost = count.remote(*refs)
+say("meanwhile", ray.get(count.remote(1, 2)))
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+try:
+    say("got", ray.get(lost))
+except ray.exceptions.ObjectStoreFullError as error:
+    say("got", type(error).__name__, str(error).replace("\\n", " "))
+say("afterwards", ray.get(count.remote(*refs)))
+"""
+    )
+    assert run.expect("meanwhile", 60) == "2"
+    said = run.expect("got")
+    assert said.startswith("ObjectStoreFullError"), said
+    assert "10000 references could not be sent to a worker" in said
+    assert run.expect("afterwards", 60) == "10000"
+    code, _, err = run.finish()
+    assert code == 0, err
+    run.family_gone()
