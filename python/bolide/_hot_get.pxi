@@ -354,19 +354,29 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     cdef PyObject** source = (<PyListObject*> items).ob_item
     cdef PyObject** target = (<PyListObject*> rest).ob_item
     cdef PyObject** end = source + n
-    while source != end:
+    cdef PyTypeObject* kind = <PyTypeObject*> ObjectRef
+    while source != end and found < needed:
         item = source[0]
         source += 1
-        if Py_TYPE(<object> item) is not <PyTypeObject*> ObjectRef or (<ObjectRef> item).mark - first_mark >= marks:
+        if Py_TYPE(<object> item) is not kind or (<ObjectRef> item).mark - first_mark >= marks:
             refuse_to_wait(session, <object> item)
         (<ObjectRef> item).mark = mark
-        if found < needed and is_known_ready((<ObjectRef> item).entry):
+        if is_known_ready((<ObjectRef> item).entry):
             found += 1
             ready.append(<object> item)
         else:
             Py_INCREF(<object> item)
             target[0] = item
             target += 1
+    while source != end:  # the same for those that are not looked at, with nothing else in the loop
+        item = source[0]
+        source += 1
+        if Py_TYPE(<object> item) is not kind or (<ObjectRef> item).mark - first_mark >= marks:
+            refuse_to_wait(session, <object> item)
+        (<ObjectRef> item).mark = mark
+        Py_INCREF(<object> item)
+        target[0] = item
+        target += 1
     Py_SET_SIZE(rest, target - (<PyListObject*> rest).ob_item)
     if found < needed and deadline != 0:
         items = items[:]  # the caller's may change while this waits
