@@ -38,6 +38,7 @@ PUT_SMALL = "put of a small {}"
 PUT_LARGE = "put of a touched 256 MiB array into warm store"
 FIRST_GET = "first get in another process of {}"
 WAIT_LOOP = "wait(num_returns=1) loop over 10,000 refs"
+AS_COMPLETED = "as_completed of 100,000 refs"
 QUEUED = "1,000,000 tasks queued: driver memory a task"
 STREAMED = "tasks streamed through a window: driver growth"
 MANY_ARGUMENTS = "10,000 refs as arguments of one task: one"
@@ -61,6 +62,7 @@ BUDGETS: dict[str, Budget] = {
     PUT_LARGE: Budget(MEMCPY, 1.0, at_least=True),
     **{FIRST_GET.format(size): Budget(MICROSECOND, 100) for size in FIRST_GET_SIZES},
     WAIT_LOOP: Budget("same loop of list slices", 2),
+    AS_COMPLETED: Budget(MICROSECOND, 200_000),
     QUEUED: Budget("byte", 400),
     STREAMED: Budget("MiB", 8),  # a leak of 8 bytes a task would be 61 MiB in 8,000,000 tasks
     MANY_ARGUMENTS: Budget(PLAIN_CALL),

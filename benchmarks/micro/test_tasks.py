@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from ..budgets import TASK_SYNC, TASK_SYNC_FUTEX, TASKS_INT, TASKS_MIXED
+from ..budgets import AS_COMPLETED, TASK_SYNC, TASK_SYNC_FUTEX, TASKS_INT, TASKS_MIXED
 from ..gauge import Gauge
 
 ONE_BY_ONE = 3_000
@@ -82,3 +82,17 @@ def test_tasks_async_mixed(gauge: Gauge, ray, same) -> None:
         assert results == [(i, "a") for i in range(IN_FLIGHT)]
 
     gauge.time(TASKS_MIXED, run, check=check, per=IN_FLIGHT)
+
+
+def test_as_completed(gauge: Gauge, ray, same) -> None:
+    """100,000 submitted, then taken in the order in which they end."""
+    from bolide.util import as_completed
+
+    def run() -> list[int]:
+        remote = same.remote
+        return list(as_completed([remote(i) for i in range(IN_FLIGHT)]))
+
+    def check(results: list[int]) -> None:
+        assert sorted(results) == list(range(IN_FLIGHT))
+
+    gauge.time(AS_COMPLETED, run, check=check)
