@@ -29,11 +29,19 @@ _namespace = ""
 _settings = b""
 _exiting = False
 _pid = os.getpid()
+# Keywords of Ray's init, of this and earlier versions, that have nothing to act on here.
 _IGNORED = (
     "labels", "include_dashboard", "dashboard_host", "dashboard_port", "job_config",
     "configure_logging", "logging_level", "logging_format", "logging_config",
     "enable_resource_isolation", "cgroup_path", "system_reserved_cpu", "system_reserved_memory",
     "proxy_server_url",
+)  # fmt: skip
+_IGNORED_WITH_WARNING = (
+    "_enable_object_reconstruction", "_redis_max_memory", "_plasma_directory", "_node_ip_address",
+    "_driver_object_store_memory", "_memory", "_redis_username", "_redis_password", "_temp_dir",
+    "_metrics_export_port", "_system_config", "_tracing_startup_hook", "_node_name", "_lru_evict",
+    "_java_worker_options", "_code_search_path", "_load_code_from_local",
+    "_object_spilling_config",
 )  # fmt: skip
 
 
@@ -66,7 +74,7 @@ def init(
         runtime_env: None or {}; anything else is not carried out by this version.
         local_mode: not carried out by this version.
         **others: Ray's other keywords are accepted without effect, those that begin with an
-            underscore with one warning.
+            underscore with one warning that names them.
 
     Returns:
         A RayContext, as Ray's: a mapping with the addresses, and a context manager that shuts down.
@@ -83,7 +91,7 @@ def init(
     """
     global _node, _service, _namespace, _settings
     with _lock:
-        _check_keywords(address, runtime_env, local_mode, others)
+        _check_keywords(address, namespace, runtime_env, local_mode, others)
         if is_initialized():
             if ignore_reinit_error:
                 return _context()
@@ -259,21 +267,29 @@ def _quantity(name: str, value: Any) -> float | None:
 
 
 def _check_keywords(
-    address: str | None, runtime_env: Any, local_mode: bool, others: dict[str, Any]
+    address: str | None,
+    namespace: Any,
+    runtime_env: Any,
+    local_mode: bool,
+    others: dict[str, Any],
 ) -> None:
     if address not in (None, "local"):
         raise ConnectionError(
             f"bolide.init(address={address!r}) names a cluster, but this version runs on one "
             "machine only; leave address out"
         )
+    if namespace is not None and not isinstance(namespace, str):
+        raise TypeError(f"namespace must be None or a string, not {namespace!r}")
+    if namespace == "":
+        raise ValueError('namespace is "", which is not valid; leave it out to specify none')
     if runtime_env:
         raise ValueError("runtime_env is not carried out by this version; leave it out")
     if local_mode:
         raise ValueError("local_mode is not carried out by this version; leave it out")
-    unknown = [name for name in others if name not in _IGNORED and not name.startswith("_")]
+    unknown = [name for name in others if name not in _IGNORED + _IGNORED_WITH_WARNING]
     if unknown:
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
-    private = [name for name in others if name.startswith("_")]
+    private = [name for name in others if name in _IGNORED_WITH_WARNING]
     if private:
         import warnings
 

@@ -153,7 +153,10 @@ def test_the_numbers_of_init(ray):
         ({"object_store_memory": 10}, ValueError),
         ({"object_store_memory": "much"}, ValueError),
         ({"address": "ray://elsewhere:10001"}, ConnectionError),
+        ({"namespace": 3}, TypeError),
+        ({"namespace": ""}, ValueError),
         ({"no_such_keyword": 1}, RuntimeError),
+        ({"_no_such_keyword": 1}, RuntimeError),
     ],
 )
 def test_a_wrong_keyword(keywords, error):
@@ -177,6 +180,8 @@ def test_private_keywords_of_ray_warn_once():
     assert len(texts) == 1
     assert "_temp_dir" in texts[0]
     assert "_system_config" in texts[0]
+    assert "include_dashboard" not in texts[0]
+    assert caught[0].filename == __file__
 
 
 def test_no_cpu_at_all():
