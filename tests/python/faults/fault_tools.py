@@ -138,24 +138,30 @@ class Program:
         self.path = path
         self.pid = self.process.pid
         self.seen = []
+        self._unread = b""  # of stdout, which is read below its text layer so that select can tell
 
     def expect(self, word, seconds=30.0):
         """Reads lines of its stdout until one begins with `word`; what follows the word."""
         deadline = time.monotonic() + seconds
         while True:
+            line, end, rest = self._unread.partition(b"\n")
+            if end:
+                self._unread = rest
+                self.seen.append(f"{line.decode()}\n")
+                if self.seen[-1].startswith(word):
+                    return self.seen[-1][len(word) :].strip()
+                continue
             left = deadline - time.monotonic()
             ready = select.select([self.process.stdout], [], [], max(0, left))[0]
             assert ready, f"the program did not say {word!r} within {seconds} s: {self.seen}"
-            line = self.process.stdout.readline()
-            if not line:
+            more = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not more:
                 self.process.wait()
                 raise AssertionError(
                     f"the program ended ({self.process.returncode}) without {word!r}: "
                     f"{self.seen} {self.process.stderr.read()}"
                 )
-            self.seen.append(line)
-            if line.startswith(word):
-                return line[len(word) :].strip()
+            self._unread += more
 
     def interrupt(self):
         """SIGINT as a terminal gives it, to the whole foreground group; when it was sent."""
@@ -170,7 +176,7 @@ class Program:
         except subprocess.TimeoutExpired:
             self.end()
             raise
-        return self.process.returncode, out, err
+        return self.process.returncode, self._unread.decode() + out, err
 
     def end(self):
         """Kills whatever is left of it."""

@@ -1,7 +1,8 @@
 """Ctrl-C in every blocking call of a driver (RELIABILITY A12).
 
 SIGINT goes to the driver's whole process group, as from a terminal. KeyboardInterrupt must be there
-within 200 ms; on a loaded machine the test allows more and prints the figure.
+within 200 ms. Each case is tried some times: the best must keep that, and the worst of a loaded
+machine a second. The figures are printed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import signal
 import pytest
 from fault_tools import state_of, wait_until
 
-ALLOWED = 1.0  # seconds; the promise is 0.2 on a quiet machine
+ROUNDS = 5
+PROMISED = 0.2  # seconds
+ALLOWED = 1.0  # on a loaded machine
 
 PROGRAM = """
 gate = Gate("gate")
@@ -28,13 +31,14 @@ def plain(x):
 
 def main(action):
     {start}
-    try:
-        say("ready")
-        while True:
-            action()
-    except KeyboardInterrupt:
-        caught = time.monotonic()
-    say("caught", caught)
+    for _ in range({rounds}):
+        try:
+            say("ready")
+            while True:
+                action()
+        except KeyboardInterrupt:
+            caught = time.monotonic()
+        say("caught", caught)
     {after}
     say("usable", ray.get([plain.remote(i) for i in range(10)]) == list(range(1, 11)))
 """
@@ -51,33 +55,39 @@ ACTIONS = {
     "submit": ("main(lambda: plain.remote(1))", START, AFTER),
     "submit_and_get": ("main(lambda: ray.get(plain.remote(1)))", START, AFTER),
     "init_and_shutdown": (
-        "main(lambda: (ray.init(num_cpus=1), ray.shutdown()))", "pass", "",
+        "main(lambda: (ray.init(num_cpus=1, ignore_reinit_error=True), ray.shutdown()))",
+        "pass", "",
     ),
     "init_use_and_shutdown": (
-        "main(lambda: (ray.init(num_cpus=1), ray.get(plain.remote(1)), ray.shutdown()))",
+        "main(lambda: (ray.init(num_cpus=1, ignore_reinit_error=True), ray.get(plain.remote(1)), "
+        "ray.shutdown()))",
         "pass", "",
     ),
 }  # fmt: skip
 
 
 def source(action, start, after):
-    text = PROGRAM.format(start="global ref; " * ("ref" in start) + start, after=after or "pass")
+    text = PROGRAM.format(
+        start="global ref; " * ("ref" in start) + start, after=after or "pass", rounds=ROUNDS
+    )
     return "large = bytes(64 << 20)\n" + text + action + "\n"
 
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a12_interrupt_is_quick_and_leaves_the_runtime_usable(program, name):
     run = program(source(*ACTIONS[name]))
-    run.expect("ready")
-    if name.startswith(("get", "wait")):
-        wait_until(lambda: state_of(run.pid) == "S")
-    sent = run.interrupt()
-    took = float(run.expect("caught")) - sent
-    print(f"KeyboardInterrupt in {name} after {took * 1e3:.1f} ms")
+    took = []
+    for _ in range(ROUNDS):
+        run.expect("ready")
+        if name.startswith(("get", "wait")):
+            wait_until(lambda: state_of(run.pid) == "S")
+        sent = run.interrupt()
+        took.append(float(run.expect("caught")) - sent)
+    print(f"KeyboardInterrupt in {name} after {min(took) * 1e3:.1f} to {max(took) * 1e3:.1f} ms")
     assert run.expect("usable") == "True"
     code, _, err = run.finish()
     assert (code, err) == (0, "")
-    assert took < ALLOWED
+    assert min(took) < PROMISED and max(took) < ALLOWED
     run.family_gone()
 
 
