@@ -28,16 +28,13 @@ threading.Thread(target=spin, daemon=True).start()
 """
 
 
-def check_daemon_exits(program, times):
-    for i in range(times):
+@pytest.mark.slow
+def test_daemon_threads_in_get_at_exit_100_times(program):
+    for i in range(100):
         run = program(f"ray.init(num_cpus=2)\n{DAEMON.format(i=i)}")
         code, _, err = run.finish()
         assert (code, err) == (0, ""), f"run {i}: {code} {err}"
         run.family_gone()
-
-
-def test_daemon_threads_in_get_at_exit(program):
-    check_daemon_exits(program, 20)
 
 
 def test_daemon_threads_that_are_busy_at_exit(program):
@@ -48,12 +45,6 @@ def test_daemon_threads_that_are_busy_at_exit(program):
         assert code == 0, err
         assert "Fatal" not in err
         run.family_gone()
-
-
-@pytest.mark.slow
-@pytest.mark.soak
-def test_daemon_threads_in_get_at_exit_100_times(program):
-    check_daemon_exits(program, 100)
 
 
 PROGRAMS = {

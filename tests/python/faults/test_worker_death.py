@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 
+import numpy
 import pytest
 from fault_tools import is_alive, pass_gate, state_of, wait_until
 
@@ -269,3 +270,36 @@ def test_a1_a_hundred_kills_under_load_lose_nothing(two, journal):
     print(f"{submitted} tasks, {len(killed)} kills, {two.retries} retries, {again} seen by tasks")
     assert two.node.audit()
     assert all(state_of(pid) in ("",) for pid in killed)
+
+
+def test_a1_killed_in_the_middle_of_a_task_a_hundred_times(two, journal, gate):
+    """Each time a task has provably begun and others, which may not be run twice, are behind it."""
+
+    # Local functions travel by value: a hundred workers need not import this module, and pytest.
+    @bolide.remote
+    def begins(name, path, value):
+        journal.note(name)
+        pass_gate(path)
+        return value
+
+    @bolide.remote(max_retries=0)
+    def large(round, i):
+        return numpy.full(20_000, round * 100 + i)
+
+    two.get([large.remote(0, i) for i in range(200)])  # rings take many at a time from here on
+    for round in range(100):
+        name = f"round {round}"
+        begun = begins.remote(name, gate.path, round)
+        others = [large.remote(round, i) for i in range(10)]
+        (victim,) = wait_until(lambda name=name: journal.pids(name))
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda name=name: journal.count(name) == 2)
+        gate.open()
+        assert two.get(begun, timeout=60) == round
+        values = two.get(others, timeout=60)
+        assert all((v == round * 100 + i).all() for i, v in enumerate(values))
+        assert two.retries == round + 1
+    assert set(journal.counts().values()) == {2}
+    del begun, others, values
+    wait_until(lambda: two.stats["store"]["live"] == 0, what="the release of all bytes")
+    assert two.node.audit()
