@@ -242,8 +242,8 @@ void Node::warn_infeasible(sched::SchedulingClass& cls) {
   const sched::Ledger& ledger = scheduler_.ledger();
   warnings_.push_back("A task needs " + ledger.describe(cls.need) +
                       " and can never run on this node: it lacks " + ledger.missing(cls.need) +
-                      ". Start the runtime with more, e.g. bolide.init(resources={...}), or ask "
-                      "for less in the task's options.");
+                      ". Start the runtime with more (num_cpus, num_gpus or resources of "
+                      "bolide.init), or ask for less in the task's options.");
   service_->push(0);
 }
 

@@ -447,9 +447,30 @@ ray.shutdown()
     assert run.expect("waited") == "0 3"
     code, _, err = run.finish()
     assert code == 0 and err == ""
-    for line, word in zip(sorted(lines), ("CPU", "dongle", "license")):
-        assert line.startswith("bolide: ") and "can never run" in line, line
-        assert word in "".join(lines)
+    for line, missing in zip(
+        sorted(lines, key=len),
+        ("5 CPU (this node has 2)", "2 dongle (this node has 0)", "1.5 license (this node has 1)"),
+    ):
+        assert line.startswith("bolide: ") and "can never run on this node" in line, line
+        assert f"it lacks {missing}. " in line
+
+
+def test_b2_13_infeasible_request_warns_while_the_driver_does_nothing(program):
+    """A task of a task asks for what there is not, and no thread is in a call."""
+    run = program(
+        """
+ray.init(num_cpus=1)
+never = ray.remote(num_gpus=1)(lambda: 1)
+refs = ray.get(ray.remote(lambda: [never.remote()]).remote())
+say("submitted")
+signal.pause()
+"""
+    )
+    run.expect("submitted")
+    submitted = time.monotonic()
+    line = run.process.stderr.readline()
+    assert time.monotonic() - submitted < 5
+    assert "it lacks 1 GPU (this node has 0). Start the runtime with more (num_cpus, " in line
 
 
 @pytest.mark.parametrize("returned", [(), (1,), (1, 2, 3), 5, None])
