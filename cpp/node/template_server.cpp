@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "os/event.h"
 #include "os/fd_passing.h"
 
@@ -70,6 +71,7 @@ bool TemplateServer::next(ForkOrder* order) {
 }
 
 void TemplateServer::forked(uint32_t worker, pid_t pid) {
+  BOLIDE_FAULT_AT("template.forked");
   setpgid(pid, pid);  // the child does the same: whoever comes first
   children_[pid] = worker;
   report({TemplateEvent::kForked, worker, pid, 0});

@@ -61,10 +61,12 @@ Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
       static_cast<void>(os::restore_fd_limit({header.soft_fds, limit->hard}));
     }
   }
-  // Nothing of this process outlives the node: neither it nor what its tasks have started.
+  // Nothing of this process outlives the node: neither it nor what its tasks have started. A worker
+  // of which the node never learned, because the template died before it could tell, sees that by
+  // the end of its socket: the node closes it when it gives a worker up.
   auto watcher = os::start_thread("bolide-owner", [raw = client.get()] {
-    pollfd item{raw->owner_.get(), POLLIN, 0};
-    while (os::poll_fds(&item, 1, -1) <= 0) {
+    pollfd items[] = {{raw->owner_.get(), POLLIN, 0}, {raw->socket_.get(), 0, 0}};
+    while (os::poll_fds(items, 2, -1) <= 0) {
     }
     os::kill_group(getpid(), SIGKILL);
     _exit(1);

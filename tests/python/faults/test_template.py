@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from fault_tools import is_alive, pass_gate, wait_until
+from fault_tools import is_alive, pass_gate, processes_marked, wait_until
 
 import bolide
 from bolide import _core
@@ -82,6 +82,42 @@ def test_template_and_workers_killed_with_tasks_running(two, journal, gate):
     gate.open(2)
     assert two.get(refs, timeout=30) == [0, 1]
     assert two.retries == 2
+
+
+@pytest.mark.skipif(
+    not getattr(_core, "has_faults", False),
+    reason="this build has no fault points; install with -Ccmake.define.BOLIDE_FAULTS=ON",
+)
+def test_a_worker_whose_start_was_never_reported_does_not_stay(program):
+    """Each template forks one worker, reports it, and is killed when it has forked the second."""
+    run = program(
+        """
+gate = Gate("gate")
+journal = Journal("journal")
+
+@ray.remote
+def blocked(i):
+    journal.note(i)
+    pass_gate(gate.path)
+    return os.getppid()
+
+ray.init(num_cpus=3)
+first = ray._runtime._node.template_pid()
+refs = [blocked.remote(i) for i in range(3)]
+wait_until(lambda: len(journal.entries()) == 3)
+say("workers", *[pid for _, pid in journal.entries()])
+say("template", ray._runtime._node.template_pid() != first, ray._runtime._node.template_pid())
+gate.open(3)
+ray.get(refs)
+signal.pause()
+""",
+        env={"BOLIDE_FAULT": "template.forked=kill@2"},
+    )
+    workers = [int(pid) for pid in run.expect("workers").split()]
+    replaced, template = run.expect("template").split()
+    assert replaced == "True"
+    family = {run.pid, int(template), *workers}
+    wait_until(lambda: set(processes_marked(run.mark)) == family, what="the end of the unreported")
 
 
 BROKEN = """
