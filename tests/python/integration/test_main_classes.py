@@ -10,9 +10,12 @@ import pytest
 import bolide
 
 
-@pytest.fixture
-def notebook(monkeypatch):
-    """`notebook(source)` runs a cell in a fake __main__, as a notebook does; gives its names."""
+@pytest.fixture(params=["<ipython-input-{}-0f3c>", "/tmp/ipykernel_4242/{}.py"])
+def notebook(monkeypatch, request):
+    """`notebook(source)` runs a cell in a fake __main__, as a notebook does; gives its names.
+
+    The name of a cell's code is of no file that there is: IPython's, then ipykernel's.
+    """
     main = types.ModuleType("__main__")
     main.__builtins__ = __builtins__
     main.bolide = bolide
@@ -20,7 +23,7 @@ def notebook(monkeypatch):
     cells = iter(range(1000))
 
     def run(source):
-        exec(compile(source, f"<cell {next(cells)}>", "exec"), vars(main))
+        exec(compile(source, request.param.format(next(cells)), "exec"), vars(main))
         return main
 
     return run
