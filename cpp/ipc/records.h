@@ -62,11 +62,12 @@ static_assert(sizeof(TaskHeader) == 64);
 
 enum TaskFlags : uint32_t {
   kInline = 1,       // to be run by a blocked worker on top of the task that waits for it
-  kRetryExceptions = 2,
-  kStreaming = 4,    // bits 2.. are reserved for later issues: actor calls, cancellation, tracing
+  kRetryExceptions = 2,  // run again after exceptions that the arguments begin with
+  kStreaming = 4,        // reserved, as the next three are
   kActorCall = 8,
   kActorCreation = 16,
   kTraced = 32,
+  kDynamic = 64,  // a generator whose items are put one by one; its return lists them
 };
 
 // How a value is stored.
@@ -102,7 +103,8 @@ struct ResultHeader {
 static_assert(sizeof(ResultHeader) == 24);
 
 enum ResultFlags : uint32_t {
-  kRetryable = 1,  // failed with an exception for which a retry was asked
+  kRetryable = 1,  // failed with an exception for which a retry was asked; no values follow
+  kLeaving = 2,    // the worker ends after this result: it has begun nothing else and never will
 };
 
 struct ObjectList {

@@ -9,6 +9,7 @@
 //   node.cpp          making, stopping, statistics
 //   node_client.cpp   what the driver calls: submit, put, get, wait, references
 //   node_tasks.cpp    a task's life: admission, dependencies, sending, results, failure
+//   node_retries.cpp  attempts that failed, and workers that leave
 //   node_records.cpp  what arrives through a worker's ring
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
@@ -65,7 +66,7 @@ struct NodeStats {
   uint64_t idle_workers;
   uint64_t waiting_workers;
   uint64_t started_workers;  // ever
-  uint64_t retries;          // burnt by deaths
+  uint64_t retries;          // attempts after the first, of all tasks
   uint64_t submitted;        // ever
   uint64_t completed;        // ever
   uint64_t functions;        // exported and alive; they are among the objects
@@ -182,9 +183,15 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void fail(Task* task, SystemErrorKind kind, std::string_view text);
   void fail_like(Task* task, ObjectEntry* cause);
   void value_ready(ObjectEntry* entry);
-  void task_lost(Task* task, const std::string& how, int pid);
-  std::string task_name(Task* task);
   ObjectEntry* return_entry(Task* task, uint32_t index);
+
+  // node_retries.cpp
+  void task_lost(Task* task, const std::string& how, int pid);
+  void retry(Task* task);
+  Status on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
+                      const ipc::ResultHeader& result);
+  void part_with(WorkerLink& link);
+  std::string task_name(Task* task);
 
   // node_records.cpp
   bool drain_link(WorkerLink& link);

@@ -137,6 +137,7 @@ Status Node::on_result(WorkerLink& link, ipc::Reader& in) {
   WorkerLink::Outstanding* entry = link.find_outstanding(result.sequence);
   if (!in.ok() || entry == nullptr) return malformed("a result of a task that it does not have");
   Task* task = entry->task;
+  if ((result.flags & ipc::kRetryable) != 0) return on_retryable(link, entry, result);
   if (result.returns != task->header.returns) return malformed("a result of the wrong length");
   for (uint32_t i = 0; i < result.returns; ++i) {
     const auto header = in.take<ipc::ValueHeader>();
@@ -147,6 +148,7 @@ Status Node::on_result(WorkerLink& link, ipc::Reader& in) {
   link.remove_outstanding(entry);
   scheduler_.completed(link.worker, task, inlined, static_cast<Nanos>(result.duration),
                        coarse_now_);
+  if ((result.flags & ipc::kLeaving) != 0) part_with(link);
   finish(task);
   return Status();
 }

@@ -342,38 +342,4 @@ void Node::value_ready(ObjectEntry* entry) {
   }
 }
 
-std::string Node::task_name(Task* task) {
-  if (!task->name().empty()) return std::string(task->name());
-  // An exported function begins with its name: uint32 length, then UTF-8.
-  store::ValueBytes value{};
-  if (task->function->holding == Holding::kStored) {
-    value = {resolve_locked(task->function->where), task->function->where.size};
-  } else {
-    value = store::ObjectTable::inline_value(task->function);
-  }
-  uint32_t length = 0;
-  if (value.data == nullptr || value.size < sizeof length) return "?";
-  std::memcpy(&length, value.data, sizeof length);
-  if (length > value.size - sizeof length) return "?";
-  return std::string(reinterpret_cast<const char*>(value.data) + sizeof length, length);
-}
-
-// task_lost: the worker died while it ran this task.
-void Node::task_lost(Task* task, const std::string& how, int pid) {
-  const int32_t limit = task->header.max_retries;
-  if (limit < 0 || task->header.attempt < static_cast<uint32_t>(limit)) {
-    ++task->header.attempt;
-    ++retries_;
-    scheduler_.resubmit(task);
-    return;
-  }
-  const std::string attempts = std::to_string(task->header.attempt + 1);
-  fail(task, SystemErrorKind::kWorkerCrashed,
-       "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
-           task_name(task) + "' died: " + how + ". It was attempt " + attempts + " of " +
-           attempts + " (max_retries=" + std::to_string(limit) +
-           "). The worker's own output above may tell why; raise max_retries if the cause is "
-           "passing.");
-}
-
 }  // namespace bolide::node

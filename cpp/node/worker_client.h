@@ -64,7 +64,7 @@ class BOLIDE_API WorkerClient : public Client {
   std::vector<uint64_t> forgotten();
 
   // --- results: begin, one add for each return, end
-  void begin_result(uint64_t sequence, uint32_t returns);
+  void begin_result(uint64_t sequence, uint32_t returns, uint32_t flags);
   void add_inline(const void* data, uint64_t size, std::span<const uint64_t> contained,
                   uint8_t flags);
   void add_stored(const store::Slot& slot, std::span<const uint64_t> contained, uint8_t flags);

@@ -362,9 +362,9 @@ std::vector<uint64_t> WorkerClient::forgotten() {
 
 // ---- results
 
-void WorkerClient::begin_result(uint64_t sequence, uint32_t returns) {
+void WorkerClient::begin_result(uint64_t sequence, uint32_t returns, uint32_t flags) {
   result_.resize(sizeof(ipc::ResultHeader));
-  const ipc::ResultHeader header{sequence, 0, returns, 0};
+  const ipc::ResultHeader header{sequence, 0, returns, flags};
   std::memcpy(result_.data(), &header, sizeof header);
 }
 

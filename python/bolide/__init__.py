@@ -4,6 +4,7 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
+from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, get, put, wait
 from ._remote import remote
 from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
@@ -12,6 +13,7 @@ from . import exceptions
 __version__ = "0.1.0"
 
 __all__ = [
+    "DynamicObjectRefGenerator",
     "ObjectRef",
     "available_resources",
     "cluster_resources",

@@ -1,7 +1,7 @@
 """Exporting functions: how a remote function gets to the workers, and how it refers to others.
 
-A function travels once, as an object of the store: the length and the UTF-8 of its name, then a
-pickle of the function. A RemoteFunction inside another function's globals, or inside a value,
+A function travels once, as an object of the store: the length and the UTF-8 of its name, the calls
+after which its worker ends, then a pickle of the function. A RemoteFunction inside another function's globals, or inside a value,
 travels as the reference to its object and its options, so a recursive function is sent once.
 
 Thread safety: as the session; called with the GIL.
@@ -45,7 +45,8 @@ def export_function(exported: Exported) -> _hot.ObjectRef:
     finally:
         _running.stack.pop()
     name = exported.name.encode("utf-8", "replace")
-    return _hot.put_function(struct.pack("<I", len(name)) + name + data, refs)
+    header = struct.pack(f"<I{len(name)}sI", len(name), name, exported.max_calls)
+    return _hot.put_function(header + data, refs)
 
 
 def _dump(exported: Exported, restart: Callable[[], object]) -> bytes:
@@ -95,11 +96,12 @@ def _look_up(module: str, name: str) -> Any:
     return found.exported.function if isinstance(found, RemoteFunction) else found
 
 
-def load_function(value: bytes) -> tuple[Any, str]:
-    """In a worker: the callable and its name from an exported function's bytes."""
+def load_function(value: bytes) -> tuple[Any, str, int | None]:
+    """In a worker: the callable, its name and its max_calls (None: no limit) from its bytes."""
     (length,) = struct.unpack_from("<I", value)
     name = value[4 : 4 + length].decode("utf-8", "replace")
-    return pickle.loads(memoryview(value)[4 + length :]), name
+    (max_calls,) = struct.unpack_from("<I", value, 4 + length)
+    return pickle.loads(memoryview(value)[8 + length :]), name, max_calls or None
 
 
 def reduce_remote_function(function: RemoteFunction) -> tuple[Any, ...]:
@@ -111,27 +113,34 @@ def reduce_remote_function(function: RemoteFunction) -> tuple[Any, ...]:
     """
     exported, options = function.exported, function._options.given
     bounds = function.fewest, function.most
+    about = exported.name, exported.generator
     if _running.stack and _running.stack[-1] is exported:
-        return _rebuild_itself, (exported.name, options, bounds)
+        return _rebuild_itself, (about, options, bounds)
     if exported in _running.stack:
-        return _rebuild_by_value, (exported.function, exported.name, options, bounds)
-    return _rebuild, (exported.reference(), exported.name, options, bounds)
+        made = exported.function, *about, exported.max_calls
+        return _rebuild_by_value, (made, options, bounds)
+    return _rebuild, (exported.reference(), about, options, bounds)
 
 
-def _rebuild_itself(name: str, options: dict[str, Any], bounds: tuple[int, int]) -> RemoteFunction:
-    return _remade(Exported.of_itself(name), options, bounds)
+def _rebuild_itself(
+    about: tuple[str, bool], options: dict[str, Any], bounds: tuple[int, int]
+) -> RemoteFunction:
+    return _remade(Exported.of_itself(*about), options, bounds)
 
 
 def _rebuild_by_value(
-    function: Any, name: str, options: dict[str, Any], bounds: tuple[int, int]
+    made: tuple[Any, str, bool, int], options: dict[str, Any], bounds: tuple[int, int]
 ) -> RemoteFunction:
-    return _remade(Exported(function, name), options, bounds)
+    return _remade(Exported(*made), options, bounds)
 
 
 def _rebuild(
-    ref: _hot.ObjectRef, name: str, options: dict[str, Any], bounds: tuple[int, int]
+    ref: _hot.ObjectRef,
+    about: tuple[str, bool],
+    options: dict[str, Any],
+    bounds: tuple[int, int],
 ) -> RemoteFunction:
-    return _remade(Exported.of_ref(ref, name), options, bounds)
+    return _remade(Exported.of_ref(ref, *about), options, bounds)
 
 
 def _remade(

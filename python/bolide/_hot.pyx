@@ -11,6 +11,7 @@ the order in which a task meets them:
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_get.pxi      get, put, wait
+    _hot_result.pxi   what a task returns, yields or raises -> the values of its result
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
 
 A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
@@ -49,7 +50,7 @@ from libcpp.vector cimport vector
 from bolide cimport _native as native
 from bolide._native cimport (
     byte_t, Client, CompletionQueue, Code, Holding, Location, Next, ObjectEntry, ObjectId,
-    ObjectTable, Slot, SubmitRequest, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
+    ObjectTable, Slot, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
 )
 
 import pickle as _pickle
@@ -75,6 +76,7 @@ cdef extern from "Python.h":
     PyTypeObject* Py_TYPE(object)
     object PyObject_Call(object, object, PyObject*)
     unsigned long PyThread_get_thread_ident()
+    bint PyGen_CheckExact(object)
 
 cdef int64_t MILLISECOND = 1000000
 cdef int64_t SECOND = 1000000000
@@ -99,4 +101,5 @@ include "_hot_encode.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_get.pxi"
+include "_hot_result.pxi"
 include "_hot_worker.pxi"

@@ -4,6 +4,11 @@
 # that is the same for every call of a function is worked out once, in __cinit__ or on export.
 
 
+# ipc::TaskFlags
+cdef enum:
+    F_RETRY_EXCEPTIONS = 2
+    F_DYNAMIC = 64
+
 cdef uint64_t _loading_id = 0  # in a worker: the function whose pickle is being read
 
 
@@ -18,27 +23,31 @@ cdef class Exported:
 
     cdef readonly object function  # None in a worker that only has a handle
     cdef readonly str name
+    cdef readonly bint generator      # a function that yields
+    cdef readonly uint32_t max_calls  # after which its worker ends; 0: never
     cdef uint64_t id
     cdef ObjectRef ref
     cdef Session session
 
-    def __init__(self, function, str name):
+    def __init__(self, function, str name, bint generator=False, uint32_t max_calls=0):
         self.function = function
         self.name = name
+        self.generator = generator
+        self.max_calls = max_calls
 
     @staticmethod
-    def of_ref(ObjectRef ref not None, str name):
+    def of_ref(ObjectRef ref not None, str name, bint generator):
         """The handle to a function that another process exported."""
-        cdef Exported self = Exported(None, name)
+        cdef Exported self = Exported(None, name, generator)
         self.ref = ref
         self.id = ref.entry.id.value
         self.session = ref.session
         return self
 
     @staticmethod
-    def of_itself(str name):
+    def of_itself(str name, bint generator):
         """The handle of a function to itself, made while its pickle is being read in a worker."""
-        cdef Exported self = Exported(None, name)
+        cdef Exported self = Exported(None, name, generator)
         self.id = _loading_id
         self.session = _session
         return self
@@ -63,7 +72,7 @@ cdef class Exported:
 
 
 def put_function(bytes value, list contained_refs):
-    """Puts an exported function (length and UTF-8 of its name, then a pickle); its ObjectRef."""
+    """Puts an exported function, as bolide._export encodes it; its ObjectRef."""
     cdef Session session = need_session()
     cdef vector[uint64_t] contained
     cdef Slot slot
@@ -123,6 +132,7 @@ cdef class RemoteFunction:
     cdef readonly object _options         # bolide._options.TaskOptions
     cdef readonly object _make            # (exported, options) -> RemoteFunction
     cdef uint32_t returns
+    cdef uint32_t flags
     cdef int32_t max_retries
     cdef uint64_t scheduling_class
     cdef bytes task_name
@@ -133,7 +143,14 @@ cdef class RemoteFunction:
     def __init__(self, Exported exported, options, uint64_t scheduling_class, bounds):
         self.exported = exported
         self._options = options
-        self.returns = options.num_returns
+        num_returns = options.num_returns
+        if num_returns == "dynamic":
+            self.returns = 1
+            self.flags = F_DYNAMIC
+        else:
+            self.returns = num_returns
+        if options.retry_exceptions:
+            self.flags |= F_RETRY_EXCEPTIONS
         self.max_retries = options.max_retries
         self.scheduling_class = scheduling_class
         self.task_name = b"" if options.name is None else options.name.encode("utf-8", "replace")
@@ -189,6 +206,8 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
     cdef ObjectEntry* first
     cdef Py_ssize_t i
     try:
+        if self.flags & F_RETRY_EXCEPTIONS:
+            encode_retries(encoder, self)
         encoder.put_u32(<uint32_t> n)
         encoder.put_u32(<uint32_t> named)
         for i in range(n):
@@ -209,7 +228,7 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
         request.name_bytes = <uint32_t> PyBytes_GET_SIZE(self.task_name)
         request.returns = self.returns
         request.max_retries = self.max_retries
-        request.flags = 0
+        request.flags = self.flags
         first = native.submit(session.client, request)
         if first == NULL and native.last_code() != Code.kOk:
             raise core_error()
@@ -246,6 +265,14 @@ cdef PyMethodDef _remote_method = PyMethodDef(
     <PyTypeObject*> RemoteFunction, &_remote_method
 )
 PyType_Modified(<PyTypeObject*> RemoteFunction)
+
+
+cdef int encode_retries(Encoder encoder, RemoteFunction self) except -1:
+    """What the arguments of a task with retry_exceptions begin with: see bolide._retries."""
+    cdef bytes classes = self._options.retry_classes()
+    encoder.put_tag(T_BYTES)
+    encoder.put_i64(PyBytes_GET_SIZE(classes))
+    return encoder.put_bytes(PyBytes_AS_STRING(classes), PyBytes_GET_SIZE(classes))
 
 
 cdef object make_refs(Session session, ObjectEntry* first, uint32_t count):

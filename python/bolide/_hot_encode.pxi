@@ -31,6 +31,7 @@ cdef class Encoder:
     cdef vector[Py_buffer] buffers
     cdef Slot slot                 # where the value lies, if it was stored
     cdef bint stored
+    cdef uint8_t flags             # ipc::ValueFlags of the value
     cdef list kept                 # Python objects that must outlive the message, or None
 
     def __cinit__(self):

@@ -6,6 +6,13 @@
 cdef dict _functions = {}   # object id of an exported function -> (callable, name)
 cdef uint64_t _last_id = 0
 cdef tuple _last_function = None
+cdef dict _calls = {}       # of functions with max_calls: how many this worker has run
+cdef bint _leaving = False  # one of them is used up: this process ends with its next result
+
+# ipc::ResultFlags
+cdef enum:
+    F_RETRYABLE = 1
+    F_LEAVING = 2
 
 
 def run_worker(Session session):
@@ -28,6 +35,8 @@ def run_worker(Session session):
             began = native.now()
         if next == Next.kTask:
             began = execute(session, &task, began)
+            if _leaving:
+                return
             since_forgetting += 1
             if since_forgetting == 256:
                 since_forgetting = 0
@@ -68,8 +77,9 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef list values = None        # of Encoders, when there is not exactly one plain value
     cdef Encoder single = None
     cdef object result, args, kwargs
+    cdef bytes retry_on = None
     cdef bint taken = False
-    cdef uint8_t flags = 0
+    cdef uint32_t result_flags = 0
     cdef int64_t done
     outer_name = session.task_name
     session.running += 1
@@ -77,7 +87,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
         try:
             function = find_function(session, function_id)
             session.task_name = function[1]
-            args, kwargs = decode_arguments(session, task)
+            args, kwargs, retry_on = decode_arguments(session, task)
             session.worker.task_taken()
             taken = True
             if kwargs is None:
@@ -87,10 +97,12 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             args = kwargs = None
             if session.forked:
                 end_forked_child(None)
-            if returns == 1:
+            if task.header.flags & F_DYNAMIC:
+                result = put_items(session, result, function[1], may_retry(&task.header, retry_on))
+            if returns == 1 and not PyGen_CheckExact(result):
                 single = encode_result(session, result, function[1])
             else:
-                values = encode_results(session, returns, result, function[1])
+                values = encode_results(session, returns, result, function[1], may_retry(&task.header, retry_on))
             result = None
         except BaseException as error:
             if session.forked:
@@ -99,8 +111,14 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
                 session.worker.task_taken()
             args = kwargs = result = None
             single = None
-            flags = 1
-            values = encode_failure(session, returns, error, "?" if function is None else function[1])
+            if wants_retry(&task.header, error, retry_on):
+                result_flags = F_RETRYABLE
+                returns = 0
+                values = []
+            else:
+                values = encode_failure(session, returns, error, "?" if function is None else function[1])
+        if function is not None and function[2] is not None:
+            count_call(function_id, function[2])
         flush_partial_output()
     finally:
         session.running -= 1
@@ -108,24 +126,40 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     done = native.now()
     # From here to the end of the result no Python code runs: it might run another task, whose
     # result would get mixed up with this one.
-    session.worker.begin_result(sequence, returns)
+    if _leaving and session.running == 0:
+        result_flags |= F_LEAVING
+    session.worker.begin_result(sequence, returns, result_flags)
     if single is not None:
-        add_value(session, single, flags)
+        add_value(session, single)
     else:
         for encoder in values:
-            add_value(session, <Encoder> encoder, flags)
+            add_value(session, <Encoder> encoder)
     session.worker.end_result(done - began)
     if single is not None:
         give_encoder(single)
     return done
 
 
-cdef inline int add_value(Session session, Encoder encoder, uint8_t flags) except -1:
-    if encoder.stored:
-        encoder.stored = False
-        native.add_stored(session.worker, encoder.slot, encoder.contained, flags)
-    else:
-        native.add_inline(session.worker, encoder.data, encoder.size, encoder.contained, flags)
+cdef inline bint may_retry(TaskHeader* header, bytes retry_on):
+    """Whether the task may run again after an exception."""
+    return retry_on is not None and (header.max_retries < 0 or header.attempt < <uint32_t> header.max_retries)
+
+
+cdef bint wants_retry(TaskHeader* header, object error, bytes retry_on) except -1:
+    """Whether the task is to run again after this exception."""
+    if not may_retry(header, retry_on):
+        return False
+    from ._retries import wants_retry as wanted
+    return wanted(error, retry_on)
+
+
+cdef int count_call(uint64_t function, object most) except -1:
+    """Counts a call of a function with max_calls; after the last one this process ends."""
+    global _leaving
+    calls = _calls.get(function, 0) + 1
+    _calls[function] = calls
+    if calls >= most:
+        _leaving = True
     return 0
 
 
@@ -178,15 +212,19 @@ cdef tuple load_function(Session session, uint64_t id):
 
 cdef tuple decode_arguments(Session session, TaskView* task):
     cdef Cursor cursor
+    """Positional and named arguments, and what bolide._retries sent before them."""
     cdef list dependencies = None
     cdef uint32_t n, named, i
     cdef object kwargs = None
+    cdef object retry_on = None
     if task.header.dependencies != 0:
         dependencies = decode_dependencies(session, task)
     cursor.begin = <const uint8_t*> task.arguments
     cursor.at = cursor.begin
     cursor.end = cursor.begin + task.header.argument_bytes
     cursor.align = 8
+    if task.header.flags & F_RETRY_EXCEPTIONS:
+        retry_on = decode(&cursor, None, None)
     n = take_u32(&cursor)
     named = take_u32(&cursor)
     args = PyTuple_New(n)
@@ -201,7 +239,7 @@ cdef tuple decode_arguments(Session session, TaskView* task):
             key = decode(&cursor, None, None)
             cursor.begin = cursor.at
             kwargs[key] = decode(&cursor, dependencies, None)
-    return args, kwargs
+    return args, kwargs, retry_on
 
 
 cdef list decode_dependencies(Session session, TaskView* task):
@@ -242,98 +280,6 @@ cdef list decode_dependencies(Session session, TaskView* task):
             values.append(decode_all(at, size, 8, None, None))
             at += (size + 7) & ~(<uint64_t> 7)
     return values
-
-
-cdef Encoder encode_result(Session session, object result, object name):
-    """One value, complete: its bytes in the encoder, or in the store with the place noted."""
-    cdef Encoder encoder = take_encoder()
-    if encoder.encode_plain(result, 0) and encoder.size <= session.inline_limit:
-        return encoder
-    encoder.size = 0
-    encoder.encode_value(result, lambda: f"the result of {name!r}")
-    if encoder.parts_size(encoder.size, 8) <= session.inline_limit:
-        encoder.join_parts(0)
-    else:
-        encoder.store_value(session, 0, &encoder.slot)
-        encoder.stored = True
-    return encoder
-
-
-cdef list encode_results(Session session, uint32_t returns, object result, object name):
-    """The values of a task that returns several, or none."""
-    cdef list encoders = []
-    if returns == 0:
-        return encoders
-    try:
-        values = list(result)
-    except TypeError:
-        raise ValueError(
-            f"the task {name!r} has num_returns={returns}, so it must return {returns} values, "
-            f"but it returned a {type(result).__name__}"
-        ) from None
-    if len(values) != returns:
-        raise ValueError(
-            f"the task {name!r} has num_returns={returns}, so it must return {returns} values, "
-            f"but it returned {len(values)}"
-        )
-    try:
-        for value in values:
-            encoders.append(encode_result(session, value, name))
-    except BaseException:
-        for encoder in encoders:
-            abandon_value(session, <Encoder> encoder)
-        raise
-    return encoders
-
-
-cdef int abandon_value(Session session, Encoder encoder) except -1:
-    if encoder.stored:
-        encoder.stored = False
-        session.client.abandon(encoder.slot)
-    return 0
-
-
-cdef list encode_failure(Session session, uint32_t returns, object error, object name):
-    """The exception as the value of every return."""
-    import os
-    from ._serialize import pack_error
-    cdef Encoder encoder = take_encoder()
-    cdef void** slot = native.encoder_slot()
-    cdef void* outer = slot[0]
-    cdef bytes data
-    cdef uint32_t i
-    cdef list encoders = []
-    slot[0] = <void*> encoder
-    try:
-        data = pack_error(error, name, os.getpid())
-    finally:
-        slot[0] = outer
-    for i in range(returns):
-        if i > 0:
-            encoders.append(encode_raw(session, Encoder.__new__(Encoder), data, error, name))
-        else:
-            encoders.append(encode_raw(session, encoder, data, error, name))
-    return encoders
-
-
-cdef Encoder encode_raw(Session session, Encoder encoder, bytes data, object error, object name):
-    """A record of an error, stored if it is large; cut short if there is no room for it."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
-    if <uint64_t> size > session.inline_limit:
-        try:
-            reserve_slot(session, size, &encoder.slot)
-            copy_released(<uint8_t*> encoder.slot.data, <const uint8_t*> PyBytes_AS_STRING(data), size)
-            encoder.stored = True
-            return encoder
-        except Exception:
-            import os
-            from ._serialize import pack_error
-            short = RuntimeError(f"{type(error).__name__}, whose text found no room in the object store")
-            data = pack_error(short, name, os.getpid())
-            size = PyBytes_GET_SIZE(data)
-            encoder.contained.clear()
-    encoder.put_bytes(PyBytes_AS_STRING(data), size)
-    return encoder
 
 
 # ---- output: sys.stdout and sys.stderr of a worker are text layers over these

@@ -116,7 +116,9 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         uint32_t argument_bytes
         uint32_t name_bytes
         uint32_t returns
+        int32_t max_retries
         uint32_t attempt
+        uint32_t flags
     cppclass TaskView:
         TaskHeader header
         const uint64_t* dependencies
@@ -132,7 +134,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         void task_taken()
         const byte_t* function_value(uint64_t, uint64_t*)
         vector[uint64_t] forgotten()
-        void begin_result(uint64_t, uint32_t)
+        void begin_result(uint64_t, uint32_t, uint32_t)
         void end_result(int64_t)
 
 # What a .pxd cannot say (spans, std::byte) is adapted here, once.

@@ -109,12 +109,12 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("_labels", "both", "later", _mapping, None, "labels", _falsy),
     Option("_metadata", "both", "ignored", _mapping, None, "notes of libraries"),
     Option("num_returns", "task", "works", check_returns, 1, "number of references that it returns",
-           lambda value: not isinstance(value, str)),
+           lambda value: value != "streaming"),
     Option("max_retries", "task", "works", _infinite, DEFAULT_MAX_RETRIES,
            "runs after a crash of its worker; -1: always"),
-    Option("retry_exceptions", "task", "later", check_retry_exceptions, False,
-           "exceptions after which it runs again too", _falsy),
-    Option("max_calls", "task", "later", _count, 0, "calls after which the worker is replaced"),
+    Option("retry_exceptions", "task", "works", check_retry_exceptions, False,
+           "exceptions after which it runs again too"),
+    Option("max_calls", "task", "works", _count, 0, "calls after which the worker is replaced"),
     Option("_generator_backpressure_num_objects", "task", "later", _infinite, -1,
            "items that a generator may be ahead"),
     Option("concurrency_groups", "actor", "later", instance_of("a list or dict", list, dict), None,
@@ -138,20 +138,21 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
 class TaskOptions:
     """What the runtime needs to know about a task, checked and complete.
 
-    Fields: `num_returns` (an int); `max_retries` (-1: without limit); `retry_exceptions`; `name`
-    (None: the function's); `resources`, a tuple of (name, units of 1/10000) sorted by name without
+    Fields: `num_returns` (an int, or "dynamic"); `max_retries` (-1: without limit);
+    `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without limit; for tasks
+    with a GPU 1 by default, so that its memory is freed); `name` (None: the function's); `resources`, a tuple of (name, units of 1/10000) sorted by name without
     zeroes, CPU, GPU and memory included, fit for a dict key; `scheduling_strategy`; `runtime_env`;
     `plain`, True if all of these are the defaults; `given`, what the user gave, for merging.
     """
 
     __slots__ = (
-        "given", "max_retries", "name", "num_returns", "plain", "resources", "retry_exceptions",
-        "runtime_env", "scheduling_strategy",
+        "_retry_classes", "given", "max_calls", "max_retries", "name", "num_returns", "plain",
+        "resources", "retry_exceptions", "runtime_env", "scheduling_strategy",
     )  # fmt: skip
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.given = given
-        self.num_returns: int = given.get("num_returns", 1)
+        self.num_returns: int | str = given.get("num_returns", 1)
         self.max_retries: int = given.get("max_retries", DEFAULT_MAX_RETRIES)
         self.retry_exceptions: bool | tuple = given.get("retry_exceptions") or False
         self.name: str | None = given.get("name")
@@ -164,13 +165,24 @@ class TaskOptions:
             **given.get("resources", {}),
         }
         self.resources = tuple(sorted((name, n) for name, n in units.items() if n))
+        self.max_calls: int = given.get("max_calls", 1 if units["GPU"] else 0)
+        self._retry_classes: bytes | None = None
         self.plain = not given or (
             self.resources == (("CPU", UNITS),)
             and self.num_returns == 1
             and self.max_retries == DEFAULT_MAX_RETRIES
+            and not self.retry_exceptions
             and self.name is None
             and self.scheduling_strategy == "DEFAULT"
         )
+
+    def retry_classes(self) -> bytes:
+        """`retry_exceptions` as each call carries it (`bolide._retries`)."""
+        if self._retry_classes is None:
+            from ._retries import encode
+
+            self._retry_classes = encode(self.retry_exceptions)
+        return self._retry_classes
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)

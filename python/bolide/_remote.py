@@ -72,12 +72,25 @@ def _make(function: Any, options: dict[str, Any], checked: TaskOptions | None = 
         from ._options import normalize_task_options
 
         checked = normalize_task_options(options)
+    from ._generators import is_coroutine_function, is_generator_function
+
     name = getattr(function, "__qualname__", None) or type(function).__name__
-    return make_remote(Exported(function, name), checked)
+    if is_coroutine_function(function):
+        raise ValueError(
+            f"'async def' should not be used for remote tasks, but {name!r} is one. Wrap it in a "
+            "function that calls asyncio.run()."
+        )
+    exported = Exported(function, name, is_generator_function(function), checked.max_calls)
+    return make_remote(exported, checked)
 
 
 def make_remote(exported: Exported, options: TaskOptions) -> RemoteFunction:
     """A RemoteFunction of an exported function with checked options."""
+    if isinstance(options.num_returns, str) and not exported.generator:
+        raise ValueError(
+            f"num_returns='{options.num_returns}' can only be used with generator functions "
+            f"(functions that use 'yield'), but {exported.name!r} is not one."
+        )
     made = RemoteFunction(
         exported, options, class_of(options.resources), _bounds(exported.function)
     )

@@ -164,9 +164,6 @@ def test_an_unknown_option_lists_the_nearest():
     ("given", "usual"),
     [
         ({"num_returns": "streaming"}, " or give num_returns=1"),
-        ({"num_returns": "dynamic"}, " or give num_returns=1"),
-        ({"retry_exceptions": True}, " or give retry_exceptions=False"),
-        ({"max_calls": 1}, " or give max_calls=0"),
         ({"runtime_env": {"env_vars": {"A": "1"}}}, ""),
         ({"accelerator_type": "A100"}, ""),
         ({"label_selector": {"a": "b"}}, ""),
@@ -215,6 +212,12 @@ def test_options_override_the_decorators_one_by_one():
     assert base.resources == (("CPU", 20_000), ("a", 10_000))
     assert normalize_task_options({"name": None, "num_cpus": None}, base).name is None
     assert normalize_task_options({}, base) is base
+
+
+def test_a_task_with_a_gpu_gets_a_fresh_worker_by_default():
+    assert normalize_task_options({}).max_calls == 0
+    assert normalize_task_options({"num_gpus": 0.5}).max_calls == 1
+    assert normalize_task_options({"num_gpus": 1, "max_calls": 0}).max_calls == 0
 
 
 def test_max_calls_belongs_to_the_decorator():

@@ -1,0 +1,80 @@
+// node_retries: what follows an attempt that gave no values: another one, or the failure; and
+// workers that leave after a result.
+#include <algorithm>
+
+#include "node/node.h"
+
+namespace bolide::node {
+namespace {
+
+using store::Holding;
+
+bool may_retry(const ipc::TaskHeader& header) {
+  return header.max_retries < 0 || header.attempt < static_cast<uint32_t>(header.max_retries);
+}
+
+}  // namespace
+
+// task_lost: the worker died while it ran this task.
+void Node::task_lost(Task* task, const std::string& how, int pid) {
+  if (may_retry(task->header)) {
+    retry(task);
+    return;
+  }
+  const std::string attempts = std::to_string(task->header.attempt + 1);
+  fail(task, SystemErrorKind::kWorkerCrashed,
+       "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
+           task_name(task) + "' died: " + how + ". It was attempt " + attempts + " of " +
+           attempts + " (max_retries=" + std::to_string(task->header.max_retries) +
+           "). The worker's own output above may tell why; raise max_retries if the cause is "
+           "passing.");
+}
+
+void Node::retry(Task* task) {
+  ++task->header.attempt;
+  ++retries_;
+  scheduler_.resubmit(task);
+}
+
+// on_retryable: the task raised an exception after which it is to run again. The worker knows
+// from the header that an attempt is left, so it sends no values.
+Status Node::on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
+                          const ipc::ResultHeader& result) {
+  Task* task = entry->task;
+  const bool asked = (task->header.flags & ipc::kRetryExceptions) != 0;
+  if (!asked || result.returns != 0 || !may_retry(task->header)) {
+    return Status(Code::kCorrupt, "a worker sent a malformed record: a retry that was not asked for");
+  }
+  const bool inlined = entry->inlined;
+  link.remove_outstanding(entry);
+  scheduler_.completed(link.worker, task, inlined, static_cast<Nanos>(result.duration),
+                       coarse_now_);
+  if ((result.flags & ipc::kLeaving) != 0) part_with(link);
+  retry(task);
+  return Status();
+}
+
+// part_with: the worker ends by itself. What it was sent and did not begin is queued again.
+void Node::part_with(WorkerLink& link) {
+  take_back(link.worker);
+  scheduler_.worker_gone(link.worker);
+  link.retiring = true;
+}
+
+std::string Node::task_name(Task* task) {
+  if (!task->name().empty()) return std::string(task->name());
+  // An exported function begins with its name: uint32 length, then UTF-8.
+  store::ValueBytes value{};
+  if (task->function->holding == Holding::kStored) {
+    value = {resolve_locked(task->function->where), task->function->where.size};
+  } else {
+    value = store::ObjectTable::inline_value(task->function);
+  }
+  uint32_t length = 0;
+  if (value.data == nullptr || value.size < sizeof length) return "?";
+  std::memcpy(&length, value.data, sizeof length);
+  if (length > value.size - sizeof length) return "?";
+  return std::string(reinterpret_cast<const char*>(value.data) + sizeof length, length);
+}
+
+}  // namespace bolide::node
