@@ -12,7 +12,7 @@ using namespace bolide::ipc;
 TEST_CASE("layout: the parts of a link follow each other without overlap, on cache lines") {
   CHECK(sizeof(LinkHeader) <= kLinkHeaderSize);
   CHECK(kTaskRingOffset == 4096);
-  CHECK(kReplyRingOffset == 4096 + 256 + 128 * 1024);
+  CHECK(kReplyRingOffset == 4096 + 320 + 128 * 1024);
   CHECK(kReplyRingOffset % 64 == 0);
   CHECK(kReplyRingOffset >= kTaskRingOffset + sizeof(RingControl) + kRingCapacity);
   CHECK(kLinkSize % 4096 == 0);
