@@ -42,7 +42,7 @@ void Node::supervise() {
       set_bell(asked_in_background_, ipc::Bell::kSupervisor);
       if (!submitting && drain()) continue;
     }
-    if (const auto look = scheduler_.next_look(time)) until = *look;
+    if (const auto look = scheduler_.next_look(time)) until = std::min(until, *look);
     if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
     for (const auto& [worker, deadline] : start_deadlines_) until = std::min(until, deadline);

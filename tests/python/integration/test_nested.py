@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -53,6 +54,32 @@ def test_mutual_recursion_of_local_functions(ray):
         return False if n == 0 else bolide.get(even.remote(n - 1))
 
     assert ray.get([even.remote(8), odd.remote(8)]) == [True, False]
+
+
+def test_nested_tasks_start_while_the_driver_does_something_else(ray, channel, stats):
+    """More workers are idle than CPUs, so the node's next look is a second away."""
+
+    @ray.remote
+    def down(n):
+        return n if n == 0 else ray.get(down.remote(n - 1))
+
+    @ray.remote
+    def inner():
+        channel.say("in")
+
+    @ray.remote
+    def outer():
+        ray.get(inner.remote())
+
+    ray.get(down.remote(6))
+    assert stats()["workers"] > 2
+    for _ in range(5):
+        ray.get(down.remote(0))
+        began = time.monotonic()
+        ref = outer.remote()
+        channel.hear()  # not in the node
+        assert time.monotonic() - began < 0.5
+        ray.get(ref)
 
 
 def test_fib_needs_few_processes(ray, stats, journal):
