@@ -89,6 +89,10 @@ inline bool define_class(Client* client, uint64_t key,
   return note(client->define_class(key, need));
 }
 
+inline void cancel(Client* client, ObjectEntry* entry, bool force, bool recursive) {
+  client->cancel(entry, force, recursive);
+}
+
 inline void ask(Client* client, ObjectEntry** entries, size_t n, bool value) {
   client->ask({entries, n}, value);
 }

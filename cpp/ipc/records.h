@@ -39,6 +39,7 @@ enum class RecordType : uint16_t {
   kChunkReturned = 44,  // ChunkNotice
   kDefineClass = 45,    // ClassHeader and resource entries
   kLog = 46,            // LogHeader and text
+  kCancel = 47,         // CancelRecord
   // both
   kJumbo = 64,  // JumboRecord: a record too large for the ring lies in the store
 };
@@ -47,7 +48,8 @@ enum class RecordType : uint16_t {
 struct TaskHeader {
   uint64_t task;        // id of the first return
   uint64_t function;    // object id of the exported function
-  uint64_t sequence;    // kTask: position in this worker's stream of tasks, from 1
+  uint64_t sequence;    // kTask: position in this worker's stream of tasks, from 1; kSubmit: of
+                        // the task that calls, 0 if none does
   uint64_t scheduling_class;  // hash of resources and environment; 0: one CPU
   uint32_t dependencies;  // number of top-level references among the arguments
   uint32_t contained;     // number of references nested in the arguments
@@ -68,6 +70,7 @@ enum TaskFlags : uint32_t {
   kActorCreation = 16,
   kTraced = 32,
   kDynamic = 64,  // a generator whose items are put one by one; its return lists them
+  kAfterInterrupt = 128,  // kSubmit: the task that calls had been interrupted by then
 };
 
 // How a value is stored.
@@ -154,6 +157,12 @@ struct ResourceEntry {
   int64_t amount;  // in 1/10000
   uint32_t name_bytes;
   uint32_t reserved;  // name follows, padded to 8
+};
+
+struct CancelRecord {
+  uint64_t object;  // a return of the task
+  uint32_t force;
+  uint32_t recursive;
 };
 
 struct LogHeader {

@@ -24,7 +24,7 @@
 namespace bolide::ipc {
 
 inline constexpr uint32_t kRingMagic = 0x626c7267;  // "blrg"
-inline constexpr uint32_t kRingVersion = 2;
+inline constexpr uint32_t kRingVersion = 3;
 inline constexpr uint16_t kPad = 0xffff;
 
 // What precedes every record. `size` counts the header and is a multiple of 8.
@@ -48,7 +48,9 @@ struct RingControl {
   std::atomic<uint32_t> data_signal;       // futex word on which the consumer sleeps
   std::atomic<uint32_t> producer_waiting;  // the producer sleeps on space_signal
   std::atomic<uint32_t> verdict;           // even: no take-back is being decided
-  uint8_t reserved1[44];
+  uint8_t reserved1[4];
+  std::atomic<uint64_t> interrupt;         // see interrupt.h
+  uint8_t reserved5[32];
 
   // Line 2: written by the consumer.
   alignas(64) std::atomic<uint64_t> head;  // partner: RingProducer::reserve
@@ -57,7 +59,8 @@ struct RingControl {
 
   // Line 3: written by the consumer for every task, so apart from what the producer reads.
   alignas(64) std::atomic<uint64_t> claimed;  // see claim.h
-  uint8_t reserved3[56];
+  std::atomic<uint64_t> interrupt_seen;       // see interrupt.h
+  uint8_t reserved3[48];
 
   // Line 4: written by the consumer when it goes to sleep, read by the producer at every publish.
   alignas(64) std::atomic<uint32_t> consumer_waiting;  // the consumer sleeps on data_signal
@@ -65,8 +68,10 @@ struct RingControl {
 };
 static_assert(sizeof(RingControl) == 320);
 static_assert(offsetof(RingControl, tail) == 64);
+static_assert(offsetof(RingControl, interrupt) == 88);
 static_assert(offsetof(RingControl, head) == 128);
 static_assert(offsetof(RingControl, claimed) == 192);
+static_assert(offsetof(RingControl, interrupt_seen) == 200);
 static_assert(offsetof(RingControl, consumer_waiting) == 256);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 

@@ -84,6 +84,10 @@ class BOLIDE_API Client : public Pump {
   virtual Status define_class(uint64_t key,
                               std::span<const std::pair<std::string, int64_t>> need) = 0;
 
+  // cancel ends the task that makes the object, if it has not ended, and, `recursive`, the tasks
+  // that it has started. One that has begun is interrupted; `force`: its worker is killed.
+  virtual void cancel(ObjectEntry* entry, bool force, bool recursive) = 0;
+
   // --- objects
   virtual Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                           std::span<const uint64_t> contained,

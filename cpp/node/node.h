@@ -10,6 +10,7 @@
 //   node_client.cpp   what the driver calls: submit, put, get, wait, references
 //   node_tasks.cpp    a task's life: admission, dependencies, sending, results, failure
 //   node_retries.cpp  attempts that failed, and workers that leave
+//   node_cancel.cpp   cancelling tasks
 //   node_records.cpp  what arrives through a worker's ring
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
@@ -92,6 +93,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key,
                       std::span<const std::pair<std::string, int64_t>> need) override;
+  void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
   Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
@@ -168,7 +170,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void function_freed(ObjectId function) override;
 
   // node_tasks.cpp
-  Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter);
+  Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
   void make_ready(Task* task);
   void run_when_ready(Task* task);
   void send_task(WorkerLink& link, Task* task, bool inlined);
@@ -192,6 +194,16 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
                       const ipc::ResultHeader& result);
   void part_with(WorkerLink& link);
   std::string task_name(Task* task);
+
+  // node_cancel.cpp
+  void cancel_maker(ObjectEntry* entry, bool force, bool recursive);
+  Status on_cancel(WorkerLink& link, ipc::Reader& in);
+  bool withdraw(Task* task);
+  std::vector<Task*> descendants(const Task* task);
+  void interrupt(Task* task, bool force, bool recursive);
+  void send_interrupts();
+  void fail_cancelled(Task* task);
+  std::string cancellation_text(Task* task, const char* state);
 
   // node_records.cpp
   bool drain_link(WorkerLink& link);
@@ -285,6 +297,9 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   std::string pending_failure_;  // no worker can be started: fail what is ready, with this
   uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised
   std::unordered_map<uint32_t, Nanos> start_deadlines_;
+  std::vector<uint32_t> interrupting_;  // workers that have not seen an interrupt yet
+  Nanos interrupt_again_ = INT64_MAX;   // when they are to be signalled again
+  Nanos interrupt_pause_ = 0;           // between that and the next time
   TemplateLink template_;
   bool template_served_ = false;  // the one that runs has forked a worker
   os::Fd settings_;

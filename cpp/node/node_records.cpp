@@ -83,6 +83,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       return on_chunk_returned(link, in);
     case RecordType::kDefineClass:
       return on_define_class(link, in);
+    case RecordType::kCancel:
+      return on_cancel(link, in);
     case RecordType::kLog:
       return on_log(link, in);
     case RecordType::kJumbo:
@@ -166,8 +168,14 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   }
   Task* task = Task::make(header);
   task->header.attempt = 0;
+  task->header.flags &= ~static_cast<uint32_t>(ipc::kAfterInterrupt);
   std::memcpy(task->body(), data + sizeof header, body);
-  auto admitted = admit(task, &link);
+  bool unwanted = false;
+  if (WorkerLink::Outstanding* caller = link.find_outstanding(header.sequence)) {
+    task->parent = caller->task->header.task;
+    unwanted = caller->task->recursive && (header.flags & ipc::kAfterInterrupt) == 0;
+  }
+  auto admitted = admit(task, &link, unwanted);
   if (admitted.is_ok()) return Status();
   // A stale handle of a function is the user's error, not the worker's.
   const std::string error =
@@ -272,6 +280,10 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
   scheduler_.handed_back(link.worker, task, inlined);
+  if (task->cancelled) {
+    scheduler_.forget(task);
+    fail_cancelled(task);
+  }
   return Status();
 }
 

@@ -17,6 +17,17 @@ bool may_retry(const ipc::TaskHeader& header) {
 
 // task_lost: the worker died while it ran this task.
 void Node::task_lost(Task* task, const std::string& how, int pid) {
+  if (task->killed) {
+    fail(task, SystemErrorKind::kWorkerCrashed,
+         "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
+             task_name(task) + "' was killed by cancel(force=True).");
+    return;
+  }
+  if (task->cancelled) {
+    fail(task, SystemErrorKind::kTaskCancelled,
+         cancellation_text(task, "was running, and its worker died"));
+    return;
+  }
   if (may_retry(task->header)) {
     retry(task);
     return;
@@ -50,7 +61,11 @@ Status Node::on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
   scheduler_.completed(link.worker, task, inlined, static_cast<Nanos>(result.duration),
                        coarse_now_);
   if ((result.flags & ipc::kLeaving) != 0) part_with(link);
-  retry(task);
+  if (task->cancelled) {
+    fail(task, SystemErrorKind::kTaskCancelled, cancellation_text(task, "was running"));
+  } else {
+    retry(task);
+  }
   return Status();
 }
 

@@ -48,7 +48,8 @@ WorkerLink* Node::link_of(uint32_t worker) const {
 
 // admit books a task's references and queues it. The caller has filled header and body. Returns
 // the entry of the first return, held once for the submitter (nullptr when it returns nothing).
-Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter) {
+// `unwanted`: its parent was cancelled when it was on its way here. The task may be gone afterwards.
+Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwanted) {
   const uint64_t key = task->header.scheduling_class;
   task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
   task->function = objects_.find(ObjectId{task->header.function});
@@ -73,7 +74,11 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter) {
   ObjectEntry* first = task->result;
   ++tasks_;
   ++submitted_;
-  run_when_ready(task);
+  if (unwanted) {
+    fail_cancelled(task);
+  } else {
+    run_when_ready(task);
+  }
   return first;
 }
 

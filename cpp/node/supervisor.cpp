@@ -31,6 +31,7 @@ void Node::supervise() {
     if (!has_leader() && !submitting) drain();
     close_chunks(arena_.trim(now()));
     check_starts();
+    if (now() >= interrupt_again_) send_interrupts();
     flush_links();
     const Nanos time = now();
     Nanos until = INT64_MAX;
@@ -46,6 +47,7 @@ void Node::supervise() {
     if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
     for (const auto& [worker, deadline] : start_deadlines_) until = std::min(until, deadline);
+    until = std::min(until, interrupt_again_);
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},
@@ -122,7 +124,7 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   for (size_t i = outstanding.size(); i-- > 0;) {
     Task* task = outstanding[i].task;
     scheduler_.abandon(link->worker, task);
-    if (link->started(outstanding[i])) {
+    if (task->cancelled || link->started(outstanding[i])) {
       lost.push_back(task);
     } else {
       scheduler_.resubmit(task);

@@ -20,6 +20,10 @@ namespace bolide::node {
 struct Task : sched::Task {
   store::ObjectEntry* result = nullptr;  // of the first return; nullptr when there is none
   store::ObjectEntry* function = nullptr;
+  uint64_t parent = 0;     // id of the task that submitted it; 0: the driver did
+  bool cancelled = false;  // it had begun by then; it is not run again
+  bool killed = false;     // its worker was killed for that
+  bool recursive = false;  // what it starts before it is interrupted is cancelled too
   ipc::TaskHeader header{};  // last: the body follows it, as in a ring
 
   static uint64_t body_size(const ipc::TaskHeader& header) {

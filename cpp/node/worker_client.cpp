@@ -166,6 +166,11 @@ Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
   flush_releases();
   const ObjectId id = next_ids(std::max<uint32_t>(1, request.returns));
   header.task = id.value;
+  header.sequence = running_.empty() ? 0 : running_.back();
+  if (!interrupted_.empty() && std::find(interrupted_.begin(), interrupted_.end(),
+                                         header.sequence) != interrupted_.end()) {
+    header.flags |= ipc::kAfterInterrupt;
+  }
   push_sized(RecordType::kSubmit, size, lock, [&](std::byte* to) {
     ipc::Writer out(to);
     out.put(header);
@@ -182,6 +187,15 @@ Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
   }
   publish(Urgency::kAlways);
   return first;
+}
+
+void WorkerClient::cancel(ObjectEntry* entry, bool force, bool recursive) {
+  MutexLock lock(mutex_);
+  flush_releases();
+  const ipc::CancelRecord record{entry->id.value, force ? 1u : 0u, recursive ? 1u : 0u};
+  push(RecordType::kCancel, sizeof record,
+       [&](std::byte* to) { ipc::Writer(to).put(record); });
+  publish(Urgency::kAlways);
 }
 
 Status WorkerClient::define_class(uint64_t key,

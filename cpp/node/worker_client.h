@@ -63,6 +63,14 @@ class BOLIDE_API WorkerClient : public Client {
   // forgotten returns functions that nobody can call any more.
   std::vector<uint64_t> forgotten();
 
+  // --- interrupts (ipc/interrupt.h): the sequence that the node wants to interrupt and this process
+  // has not dealt with, 0 if there is none; that it has; whether that task is on the stack.
+  uint64_t interrupt_word();
+  void interrupt_done(uint64_t sequence);
+  bool runs(uint64_t sequence);
+  // note_interrupt: that task is interrupted now.
+  void note_interrupt(uint64_t sequence);
+
   // --- results: begin, one add for each return, end
   void begin_result(uint64_t sequence, uint32_t returns, uint32_t flags);
   void add_inline(const void* data, uint64_t size, std::span<const uint64_t> contained,
@@ -79,6 +87,7 @@ class BOLIDE_API WorkerClient : public Client {
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key,
                       std::span<const std::pair<std::string, int64_t>> need) override;
+  void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
   Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
@@ -154,6 +163,8 @@ class BOLIDE_API WorkerClient : public Client {
   Waiter* task_waiter_ = nullptr;  // the thread that takes tasks now: idle, or blocked and able
   bool inline_only_ = false;       // it takes only what it waits for
   std::atomic<bool> task_at_head_{false};
+  std::vector<uint64_t> interrupted_;  // those of `running_` that were interrupted
+  std::vector<uint64_t> running_;  // sequences of the tasks on the stack, the one on top last
   Location taken_jumbo_{};      // of the task that is being decoded
   bool holds_record_ = false;   // a task's record is being decoded: its space must stay
   bool shutdown_ = false;

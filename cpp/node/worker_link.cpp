@@ -112,6 +112,33 @@ void WorkerLink::remove_outstanding(Outstanding* entry) {
   }
 }
 
+WorkerLink::Outstanding* WorkerLink::find_task(const Task* task) {
+  for (Outstanding& entry : outstanding) {
+    if (entry.task == task) return &entry;
+  }
+  return nullptr;
+}
+
+// drop_waiting takes the task records whose sequence is `wanted` out of the overflow.
+template <class Wanted>
+void WorkerLink::drop_waiting(Wanted wanted, std::vector<Location>* unsent_spans) {
+  std::deque<Waiting> kept;
+  for (Waiting& waiting : overflow_) {
+    if (waiting.sequence == 0 || !wanted(waiting.sequence)) {
+      kept.push_back(std::move(waiting));
+    } else if (waiting.type == static_cast<uint16_t>(ipc::RecordType::kJumbo)) {
+      ipc::JumboRecord jumbo;
+      std::memcpy(&jumbo, waiting.bytes.data(), sizeof jumbo);
+      unsent_spans->push_back(jumbo.where);
+      std::erase_if(jumbo_spans, [&](const Location& span) {
+        return span.chunk == jumbo.where.chunk && span.offset == jumbo.where.offset;
+      });
+    }
+  }
+  overflow_ = std::move(kept);
+  if (overflow_.empty()) want_space(false);
+}
+
 std::vector<Task*> WorkerLink::take_back(std::vector<Location>* unsent_spans) {
   std::vector<ipc::Candidate> candidates;
   size_t sent = 0;
@@ -123,29 +150,43 @@ std::vector<Task*> WorkerLink::take_back(std::vector<Location>* unsent_spans) {
   size_t taken = candidates.empty() ? 0 : ipc::take_back(tasks, candidates);
   // Task records that were not even sent are ours anyway.
   const size_t unsent = outstanding.size() - sent;
-  if (unsent != 0) {
-    std::deque<Waiting> kept;
-    for (Waiting& waiting : overflow_) {
-      if (waiting.sequence == 0) {
-        kept.push_back(std::move(waiting));
-      } else if (waiting.type == static_cast<uint16_t>(ipc::RecordType::kJumbo)) {
-        ipc::JumboRecord jumbo;
-        std::memcpy(&jumbo, waiting.bytes.data(), sizeof jumbo);
-        unsent_spans->push_back(jumbo.where);
-        std::erase_if(jumbo_spans, [&](const Location& span) {
-          return span.chunk == jumbo.where.chunk && span.offset == jumbo.where.offset;
-        });
-      }
-    }
-    overflow_ = std::move(kept);
-    if (overflow_.empty()) want_space(false);
-  }
+  if (unsent != 0) drop_waiting([](uint64_t) { return true; }, unsent_spans);
   taken += unsent;
   std::vector<Task*> tasks_back;
   const size_t first = outstanding.size() - taken;
   for (size_t i = first; i < outstanding.size(); ++i) tasks_back.push_back(outstanding[i].task);
   outstanding.erase(outstanding.begin() + static_cast<std::ptrdiff_t>(first), outstanding.end());
   return tasks_back;
+}
+
+bool WorkerLink::take_back_one(const Task* task, std::vector<Location>* unsent_spans) {
+  Outstanding* entry = find_task(task);
+  if (entry == nullptr) return false;
+  if (entry->position == kNotSent) {
+    const uint64_t sequence = entry->sequence;
+    drop_waiting([&](uint64_t waiting) { return waiting == sequence; }, unsent_spans);
+  } else {
+    const ipc::Candidate candidate{entry->sequence, entry->position};
+    if (ipc::take_back(tasks, std::span(&candidate, 1)) == 0) return false;
+  }
+  remove_outstanding(entry);
+  return true;
+}
+
+bool WorkerLink::step_interrupts() {
+  ipc::RingControl* control = tasks.control();
+  while (!interrupts.empty()) {
+    const uint64_t sequence = interrupts.front();
+    const bool sent =
+        control->interrupt.load(std::memory_order_relaxed) == sequence;  // own word
+    const bool seen = sent && control->interrupt_seen.load(std::memory_order_seq_cst) == sequence;
+    if (!seen && find_outstanding(sequence) != nullptr) {
+      if (!sent) control->interrupt.store(sequence, std::memory_order_seq_cst);
+      return true;
+    }
+    interrupts.pop_front();
+  }
+  return false;
 }
 
 bool WorkerLink::started(const Outstanding& entry) const {

@@ -79,6 +79,16 @@ class BOLIDE_API WorkerLink {
   // `unsent`: spans of large records that were not even sent.
   std::vector<Task*> take_back(std::vector<Location>* unsent);
 
+  // take_back_one does so for one task: false if the worker has begun it, or will hand it back.
+  bool take_back_one(const Task* task, std::vector<Location>* unsent);
+
+  // find_task is the entry of a task that the worker has; nullptr if it has not.
+  Outstanding* find_task(const Task* task);
+
+  // step_interrupts passes the first of `interrupts` on, see interrupt.h. True if the worker is to
+  // be sent the signal (again).
+  bool step_interrupts();
+
   // started tells whether the worker had begun to run that task (for death accounting).
   bool started(const Outstanding& entry) const;
 
@@ -104,6 +114,7 @@ class BOLIDE_API WorkerLink {
   std::unordered_set<uint64_t> functions;    // that it was sent
   std::unordered_set<uint32_t> chunks;       // that it has mapped
   std::vector<Location> jumbo_spans;         // of records sent through the store, in order
+  std::deque<uint64_t> interrupts;           // sequences of tasks that it is to interrupt
 
  private:
   struct Waiting {
@@ -113,6 +124,8 @@ class BOLIDE_API WorkerLink {
   };
 
   void want_space(bool wanted);
+  template <class Wanted>
+  void drop_waiting(Wanted wanted, std::vector<Location>* unsent_spans);
 
   bool send_waiting_descriptors();
 

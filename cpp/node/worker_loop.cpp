@@ -327,6 +327,7 @@ bool WorkerClient::take_task(TaskView* task) {
     if (jumbo_at.size != 0) free_jumbo(jumbo_at);
     return false;
   }
+  running_.push_back(header.sequence);
   taken_jumbo_ = jumbo_at;
   holds_record_ = true;
   return true;
@@ -345,6 +346,27 @@ void WorkerClient::set_local(ObjectEntry* entry, const Location& where) {
   if (entry->ready()) return;
   table_.set_stored(entry, where, 0);
   value_ready(entry);
+}
+
+uint64_t WorkerClient::interrupt_word() {
+  ipc::RingControl* control = tasks_.control();
+  const uint64_t word = control->interrupt.load(std::memory_order_seq_cst);
+  const uint64_t seen = control->interrupt_seen.load(std::memory_order_relaxed);  // own word
+  return word == seen ? 0 : word;
+}
+
+void WorkerClient::interrupt_done(uint64_t sequence) {
+  tasks_.control()->interrupt_seen.store(sequence, std::memory_order_seq_cst);
+}
+
+bool WorkerClient::runs(uint64_t sequence) {
+  MutexLock lock(mutex_);
+  return std::find(running_.begin(), running_.end(), sequence) != running_.end();
+}
+
+void WorkerClient::note_interrupt(uint64_t sequence) {
+  MutexLock lock(mutex_);
+  interrupted_.push_back(sequence);
 }
 
 const std::byte* WorkerClient::function_value(uint64_t function, uint64_t* size) {
@@ -406,6 +428,8 @@ void WorkerClient::end_result(Nanos duration) {
   MutexLock lock(mutex_);
   push_sized(RecordType::kResult, result_.size(), lock,
              [&](std::byte* to) { std::memcpy(to, result_.data(), result_.size()); });
+  if (!interrupted_.empty()) std::erase(interrupted_, running_.back());
+  running_.pop_back();
   flush_releases();
   publish(Urgency::kAlways);
   if (result_.capacity() > (1 << 20)) result_ = {};

@@ -169,6 +169,8 @@ Status send_signal(const Fd& pidfd, int sig) {
   return system_error("cannot send signal " + std::to_string(sig), errno);
 }
 
+bool signal_process(pid_t pid, int sig) { return pid > 1 && ::kill(pid, sig) == 0; }
+
 bool kill_group(pid_t pgid, int sig) {
   return pgid > 1 && ::kill(-pgid, sig) == 0;
 }

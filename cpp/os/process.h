@@ -1,5 +1,5 @@
-// Processes: starting one, signalling it, learning how it ended. Always by pidfd, never by a pid
-// that the kernel may have given to somebody else.
+// Processes: starting one, signalling it, learning how it ended. Always by pidfd, or by the pid
+// of a process whose end has not been reaped, so that the kernel cannot have given it to another.
 //
 // Forking Python workers is not here: that is the template process's business (node).
 //
@@ -44,6 +44,9 @@ BOLIDE_API Result<Fd> open_pidfd(pid_t pid);
 
 // kNotFound when the process is gone already.
 BOLIDE_API Status send_signal(const Fd& pidfd, int sig);
+
+// Signals one process; false when there is none of that number.
+BOLIDE_API bool signal_process(pid_t pid, int sig);
 
 // Signals every process of a group; false when there is none (left) or the number is no group of
 // ours to signal (0 and 1 would mean ourselves and everybody).

@@ -4,6 +4,7 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
+from ._cancel import cancel
 from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, get, put, wait
 from ._remote import remote
@@ -16,6 +17,7 @@ __all__ = [
     "DynamicObjectRefGenerator",
     "ObjectRef",
     "available_resources",
+    "cancel",
     "cluster_resources",
     "exceptions",
     "get",

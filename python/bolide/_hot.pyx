@@ -12,6 +12,7 @@ the order in which a task meets them:
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
+    _hot_cancel.pxi   cancelling a task, and being interrupted
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
 
 A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
@@ -102,4 +103,5 @@ include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"
+include "_hot_cancel.pxi"
 include "_hot_worker.pxi"

@@ -61,6 +61,8 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
                 raise_closed(session)
             if result == WaitResult.kRunTask:
                 run_inline(session)
+                if session.pending_interrupts is not None:
+                    raise_pending(session)
                 continue
             PyErr_CheckSignals()
             if not session.alive:

@@ -31,6 +31,10 @@ cdef class Session:
     cdef unsigned long task_thread  # ident of the thread that runs tasks (workers)
     cdef uint32_t running        # depth of tasks on that thread
     cdef public object task_name
+    cdef uint64_t current        # in a worker: sequence of the task that an interrupt may end, or 0
+    cdef uint64_t last_begun     # the newest sequence that was `current`
+    cdef uint64_t interrupted    # the newest sequence that was interrupted
+    cdef set pending_interrupts  # of tasks under the one that runs, or None
     cdef readonly double store_timeout
 
     def __cinit__(self, owner, bint is_worker=False, double store_timeout=3.0):

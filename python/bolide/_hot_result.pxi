@@ -132,6 +132,24 @@ cdef list encode_failure(Session session, uint32_t returns, object error, object
     return encoders
 
 
+cdef list encode_cancelled(uint32_t returns, uint64_t task, object name):
+    """The values of a task that was interrupted by cancel(): as the node makes them."""
+    cdef bytes text = f"{task:016x}It is a call of {name!r} that was running.".encode("utf-8", "replace")
+    cdef uint32_t[2] head
+    cdef uint32_t i
+    cdef Encoder encoder
+    cdef list encoders = []
+    head[0] = 6  # node::SystemErrorKind::kTaskCancelled
+    head[1] = 0
+    for i in range(returns):
+        encoder = Encoder.__new__(Encoder)
+        encoder.put_bytes(head, sizeof(head))
+        encoder.put_bytes(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        encoder.flags = 3  # ipc::kError | ipc::kSystemError
+        encoders.append(encoder)
+    return encoders
+
+
 cdef Encoder encode_raw(Session session, Encoder encoder, bytes data, object error, object name):
     """A record of an error, stored if it is large; cut short if there is no room for it."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)

@@ -81,8 +81,10 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef bint taken = False
     cdef uint32_t result_flags = 0
     cdef int64_t done
+    cdef uint64_t outer = session.current
     outer_name = session.task_name
     session.running += 1
+    session.current = session.last_begun = sequence
     try:
         try:
             function = find_function(session, function_id)
@@ -104,14 +106,18 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             else:
                 values = encode_results(session, returns, result, function[1], may_retry(&task.header, retry_on))
             result = None
+            session.current = 0
         except BaseException as error:
+            session.current = 0
             if session.forked:
                 end_forked_child(error)
             if not taken:
                 session.worker.task_taken()
             args = kwargs = result = None
             single = None
-            if wants_retry(&task.header, error, retry_on):
+            if session.interrupted == sequence and isinstance(error, KeyboardInterrupt):
+                values = encode_cancelled(returns, task.header.task, "?" if function is None else function[1])
+            elif wants_retry(&task.header, error, retry_on):
                 result_flags = F_RETRYABLE
                 returns = 0
                 values = []
@@ -122,6 +128,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
         flush_partial_output()
     finally:
         session.running -= 1
+        session.current = outer
         session.task_name = outer_name
     done = native.now()
     # From here to the end of the result no Python code runs: it might run another task, whose

@@ -134,6 +134,10 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         void task_taken()
         const byte_t* function_value(uint64_t, uint64_t*)
         vector[uint64_t] forgotten()
+        uint64_t interrupt_word()
+        void interrupt_done(uint64_t)
+        cbool runs(uint64_t)
+        void note_interrupt(uint64_t)
         void begin_result(uint64_t, uint32_t, uint32_t)
         void end_result(int64_t)
 
@@ -146,6 +150,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     cbool reserve(Client*, uint64_t, int64_t, Slot*)
     ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
+    void cancel(Client*, ObjectEntry*, cbool, cbool)
     void ask(Client*, ObjectEntry**, size_t, cbool)
     WaitResult wait_turn(Client*, ObjectEntry**, size_t, uint32_t, int64_t, WaitMode*)
     cbool spin(Client*, ObjectEntry*)

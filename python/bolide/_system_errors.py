@@ -16,10 +16,10 @@ _BY_KIND = {
     3: exceptions.RaySystemError,
     4: exceptions.RuntimeEnvSetupError,
     5: exceptions.ObjectStoreFullError,
-    6: exceptions.TaskCancelledError,
     7: exceptions.TaskUnschedulableError,
 }
 _FULL = 3  # Code::kFull
+_CANCELLED = 6  # its text begins with the task's id, 16 hexadecimal digits
 # How the core ends the sentence of a failed system call, and what to do about it.
 _ADVICE = (
     ("(errno 11)", "The limit of processes and threads is reached: raise it with ulimit -u, or end "
@@ -39,6 +39,9 @@ def make(code: int, text: bytes) -> Exception:
             return exceptions.ObjectStoreFullError(sentence)
         return exceptions.RaySystemError(sentence)
     kind, _ = struct.unpack_from("<II", text)
+    if kind == _CANCELLED:
+        task, sentence = text[8:24].decode(), text[24:].decode("utf-8", "replace")
+        return exceptions.TaskCancelledError(task, sentence)
     sentence = _with_advice(text[8:].decode("utf-8", "replace"))
     return _BY_KIND.get(kind, exceptions.RaySystemError)(sentence)
 

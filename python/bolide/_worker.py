@@ -56,6 +56,7 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGURG, _hot.handle_interrupt)  # see cpp/ipc/interrupt.h
         settings = apply_settings(order.settings())
         client = server.attach(order)
         session = _hot.Session(client, True)

@@ -27,9 +27,11 @@ TEST_CASE("layout: the words of each side of a ring lie on lines of their own") 
   CHECK(offsetof(RingControl, data_signal) == 72);
   CHECK(offsetof(RingControl, producer_waiting) == 76);
   CHECK(offsetof(RingControl, verdict) == 80);
+  CHECK(offsetof(RingControl, interrupt) == 88);
   CHECK(offsetof(RingControl, head) == 128);
   CHECK(offsetof(RingControl, space_signal) == 136);
   CHECK(offsetof(RingControl, claimed) == 192);
+  CHECK(offsetof(RingControl, interrupt_seen) == 200);
   CHECK(offsetof(RingControl, consumer_waiting) == 256);
   CHECK(sizeof(RingControl) == 320);
   CHECK(offsetof(RecordHeader, type) == 4);
@@ -50,6 +52,7 @@ TEST_CASE("layout: the fixed part of every record is a multiple of 8 bytes") {
   CHECK(sizeof(HelloRecord) == 8);
   CHECK(sizeof(ClassHeader) == 16);
   CHECK(sizeof(ResourceEntry) == 16);
+  CHECK(sizeof(CancelRecord) == 16);
   CHECK(sizeof(LogHeader) == 8);
   CHECK(sizeof(JumboRecord) == 40);
   CHECK(sizeof(Location) == 24);

@@ -1,0 +1,45 @@
+"""`cancel`: ending tasks. What it does is in cpp/node/node_cancel.cpp and `_hot_cancel.pxi`.
+
+Thread safety: may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from . import _hot
+from ._hot import ObjectRef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
+    """Cancels the task that makes an object; returns at once.
+
+    A task that has not begun never runs. One that runs gets a KeyboardInterrupt in its main thread,
+    also while it sleeps; with `force` its worker is killed instead. One that has ended stays as it
+    is. A cancelled task is not retried.
+
+    Args:
+        ref: an ObjectRef, or the generator of a task that streams.
+        force: kill the worker of a task that runs, for code that holds off the interrupt.
+        recursive: also cancel the tasks that this one has started, and theirs.
+
+    After that `get` raises TaskCancelledError; WorkerCrashedError if the worker was killed; or gives
+    what the task returned or raised in spite of the interrupt.
+
+    Raises:
+        TypeError: `ref` is something else.
+
+    Example:
+        >>> ref = search.remote(problem)
+        >>> cancel(ref)
+
+    Follows Ray's page "ray.cancel".
+    """
+    if not isinstance(ref, ObjectRef):
+        raise TypeError(
+            "ray.cancel() only supported for object refs. For actors, try ray.kill. Got: "
+            f"{type(ref)}"
+        )
+    _hot.cancel_object(ref, force, recursive)

@@ -1,0 +1,46 @@
+# _hot_cancel: cancelling tasks, and in a worker being interrupted. Part of _hot.pyx.
+#
+# Thread safety: the handler of a signal runs on the main thread of the worker, between two byte
+# codes of Python and never in the core, so it may call the core. It raises only while `current`
+# says that the code below it is the task's; cpp/ipc/interrupt.h tells the rest.
+
+
+def cancel_object(ObjectRef ref not None, bint force, bint recursive):
+    """Ends the task that makes the object of `ref`: see bolide.cancel."""
+    if ref.session is not _session or not ref.session.alive:
+        raise_closed(ref.session)
+    native.cancel(ref.session.client, ref.entry, force, recursive)
+
+
+def handle_interrupt(signal, frame):
+    """In a worker, on the node's signal: interrupts the task that is cancelled."""
+    cdef Session session = _session
+    cdef uint64_t sequence = session.worker.interrupt_word()
+    if sequence == 0 or sequence > session.last_begun:
+        return  # seen already; or not begun yet, and the signal comes again
+    session.worker.interrupt_done(sequence)
+    if sequence == session.current:
+        interrupt_current(session)
+    if session.worker.runs(sequence):  # it waits, and another task runs on top of it
+        if session.pending_interrupts is None:
+            session.pending_interrupts = set()
+        session.pending_interrupts.add(sequence)
+
+
+cdef int raise_pending(Session session) except -1:
+    """After a task that ran on top: raises the interrupt that has come for the one below."""
+    if session.current in session.pending_interrupts:
+        session.pending_interrupts.discard(session.current)
+        interrupt_current(session)
+    return 0
+
+
+cdef int interrupt_current(Session session) except -1:
+    session.interrupted = session.current
+    session.worker.note_interrupt(session.current)
+    raise KeyboardInterrupt
+
+
+def is_interrupted():
+    """In a worker: whether the task that runs was cancelled."""
+    return _session.current != 0 and _session.interrupted == _session.current
