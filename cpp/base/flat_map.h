@@ -4,9 +4,12 @@
 // table that saw a million inserts and erases is as good as new. Not a general container: no
 // iterators that survive a change, key 0 means empty. Thread-compatible.
 //
-// Invariant: every key lies in the unbroken run of used slots that begins at its home slot.
+// Invariants: 1. Every key lies in the unbroken run of used slots that begins at its home slot.
+// 2. Runs are short. Every operation walks to the end of one, erase in any case, and keys that are
+// ids come as long series from a few clients; so neighbouring keys must not have neighbouring homes.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -80,10 +83,10 @@ class FlatMap {
  private:
   size_t mask() const { return capacity_ - 1; }
   size_t next(size_t i) const { return (i + 1) & mask(); }
-  // Neighbouring ids stay neighbours (they are made and dropped together, so they share cache
-  // lines), while the client number in the high bits is spread over the table.
+  // Fibonacci hashing: the multiples of the golden ratio, modulo 1, lie evenly spread, so the keys
+  // of a series hardly ever meet. The high bits of the product depend on all bits of the key.
   size_t home(uint64_t key) const {
-    return (key + (key >> 40) * 0x9e3779b97f4a7c15u) & mask();
+    return static_cast<size_t>((key * 0x9e3779b97f4a7c15u) >> shift_);
   }
 
   void place(uint64_t key, Value value) {
@@ -97,14 +100,16 @@ class FlatMap {
     const size_t old_capacity = capacity_;
     slots_ = std::make_unique<Slot[]>(capacity);
     capacity_ = capacity;
+    shift_ = std::countl_zero(capacity) + 1;
     for (size_t i = 0; i < old_capacity; ++i) {
       if (old[i].key != 0) place(old[i].key, old[i].value);
     }
   }
 
   std::unique_ptr<Slot[]> slots_;
-  size_t capacity_ = 0;
+  size_t capacity_ = 0;  // 0 or a power of two
   size_t size_ = 0;
+  int shift_ = 0;  // of a 64-bit product that leaves a slot number
 };
 
 }  // namespace bolide

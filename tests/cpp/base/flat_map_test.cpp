@@ -31,6 +31,14 @@ bool same(FlatMap<int>& map, const Model& model) {
   return right == model.size();
 }
 
+// A key whose product with the golden ratio, of which the map takes the highest bits, is this one.
+uint64_t key_of_product(uint64_t product) {
+  return product * 0xf1de83e19937733du;
+}
+
+// Keys with the same home slot, the last but one of 64 and near the end of larger tables.
+uint64_t colliding(uint64_t i) { return key_of_product((uint64_t{62} << 58) + i); }
+
 }  // namespace
 
 TEST_CASE("an empty map finds and erases nothing") {
@@ -56,15 +64,14 @@ TEST_CASE("a value can be changed in its place") {
 TEST_CASE("keys that share a home slot are all found while some of them go") {
   FlatMap<int> map;
   Model model;
-  // 64 slots at first: these have the same home, at the end of the table, so runs wrap around.
-  for (uint64_t i = 0; i < 20; ++i) {
-    uint64_t key = 62 + 64 * i;
+  for (uint64_t i = 0; i < 20; ++i) {  // so runs wrap around
+    uint64_t key = colliding(i);
     map.insert(key, static_cast<int>(i));
     model[key] = static_cast<int>(i);
   }
   for (uint64_t i = 0; i < 20; i += 2) {
-    CHECK(map.erase(62 + 64 * i));
-    model.erase(62 + 64 * i);
+    CHECK(map.erase(colliding(i)));
+    model.erase(colliding(i));
     CHECK(same(map, model));
   }
 }
@@ -90,6 +97,26 @@ TEST_CASE("random changes agree with a model for many seeds") {
     CHECK(agreed);
     CHECK(same(map, model));
   }
+}
+
+// If one of them met the others' run, this would take hours: some 10^11 steps.
+TEST_CASE("a million ids of one client go in any order, beside those of others") {
+  constexpr uint64_t kIds = 1'000'000;
+  const auto id = [](uint64_t client, uint64_t counter) { return client << 40 | counter; };
+  FlatMap<int> map;
+  for (uint64_t i = 1; i <= kIds; ++i) map.insert(id(1, i), 1);
+  for (uint64_t client = 2; client < 50; ++client) {
+    for (uint64_t i = 1; i <= 1000; ++i) map.insert(id(client, i), 2);
+  }
+  CHECK(map.size() == kIds + 48'000);
+  bool all = true;
+  for (uint64_t i = 1; i <= kIds / 2; ++i) all = all && map.erase(id(1, i));
+  for (uint64_t i = kIds; i > kIds / 2; --i) all = all && map.erase(id(1, i));
+  for (uint64_t client = 2; client < 50; ++client) {
+    for (uint64_t i = 1; i <= 1000; ++i) all = all && map.erase(id(client, i));
+  }
+  CHECK(all);
+  CHECK(map.empty());
 }
 
 TEST_CASE("a large map grows and shrinks again without losing an entry") {
@@ -125,7 +152,9 @@ constexpr Family kFamilies[] = {
     {"with the same low bits", [](uint64_t i) { return (i + 1) << 20 | 5; }},
     {"with client bits only", [](uint64_t i) { return (i + 1) << 40; }},
     {"of clients that count alike", [](uint64_t i) { return (i % 7 + 1) << 40 | (i / 7 + 1); }},
-    {"at the end of the table", [](uint64_t i) { return 60 + i % 4 + 64 * (i / 4); }},
+    {"of the same home", [](uint64_t i) { return colliding(i); }},
+    {"of four homes at the end of the table",
+     [](uint64_t i) { return key_of_product(((60 + i % 4) << 58) + i); }},
     {"near the end of all numbers", [](uint64_t i) { return UINT64_MAX - i; }},
 };
 
