@@ -203,6 +203,8 @@ sys.path.insert(0, {tools!r})
 import bolide as ray
 from fault_tools import *
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest may run where it is ignored
+
 def say(*words):
     sys.stdout.write(" ".join(map(str, words)) + "\\n")
     sys.stdout.flush()

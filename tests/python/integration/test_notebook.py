@@ -10,10 +10,12 @@ import pytest
 pytest.importorskip("IPython", reason="needs IPython (pip install '.[dev]')")
 
 SHELL = """
+import signal
 import sys
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest may run where it is ignored
 config = Config()
 config.HistoryManager.enabled = False
 shell = InteractiveShell.instance(config=config)
