@@ -189,7 +189,7 @@ void Scheduler::worker_ready(Worker& worker, Nanos now) {
 
 void Scheduler::abandon(Worker& worker, Task* task) {
   task->worker = nullptr;
-  leave_ring(worker);
+  if (worker.state != WorkerState::kDedicated) leave_ring(worker);
 }
 
 void Scheduler::worker_gone(Worker& worker) {
@@ -210,6 +210,11 @@ void Scheduler::worker_gone(Worker& worker) {
       drop(worker.cls->leased, &worker);
       drop(leased_, &worker);
       --alive_;
+      break;
+    case WorkerState::kDedicated:
+      ledger_.give(held_by(worker));
+      pin(held_by(worker), -1);
+      --dedicated_;
       break;
     case WorkerState::kGone:
       break;
@@ -269,6 +274,7 @@ void Scheduler::unblocked(Worker& worker) {
 
 bool Scheduler::place(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
+  if (cls.dedicated) return place_dedicated(task, now);
   // Only tiny tasks are put behind others while a worker is idle.
   const bool spread = !idle_.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
                       ledger_.fits(cls.need);
@@ -362,6 +368,7 @@ void Scheduler::drain(SchedulingClass& cls, Nanos now) {
 bool Scheduler::attainable(const SchedulingClass& cls) const {
   for (const Quantity& need : cls.need) {
     Amount room = ledger_.total(need.resource);
+    if (need.resource < pinned_.size()) room -= pinned_[need.resource];
     for (const Worker* worker : leased_) {
       if (!worker->waiting() || need.resource == kCpu) continue;
       for (const Quantity& held : worker->cls->need) {
@@ -470,7 +477,13 @@ bool Scheduler::audit(const std::vector<Worker*>& workers) const {
   size_t behind = 0;
   size_t waiting = 0;
   std::vector<Amount> held(ledger_.kinds(), 0);
+  size_t dedicated = 0;
   for (const Worker* worker : workers) {
+    if (worker->state == WorkerState::kDedicated) {
+      ++dedicated;
+      for (const Quantity& q : held_by(*worker)) held[q.resource] += q.amount;
+      continue;
+    }
     if (worker->state != WorkerState::kLeased) {
       if (worker->state == WorkerState::kIdle && worker->outstanding != 0) return false;
       continue;
@@ -489,7 +502,7 @@ bool Scheduler::audit(const std::vector<Worker*>& workers) const {
   for (uint32_t i = 0; i < ledger_.kinds(); ++i) {
     if (ledger_.total(i) - ledger_.free(i) != held[i]) return false;
   }
-  return behind == behind_ && waiting == waiting_ && ready == ready_;
+  return behind == behind_ && waiting == waiting_ && ready == ready_ && dedicated == dedicated_;
 }
 
 }  // namespace bolide::sched

@@ -12,10 +12,11 @@
 //   - A blocked worker lends its CPU. Above `max_blocked` of them, one that waits for an
 //     unstarted task runs it itself before another process is started.
 //   - A class that found no room for 50 ms gets the next room, whoever else is ready.
+//   - A task of a dedicated class takes an idle worker out of the pool (dedicated.cpp).
 //
 // Invariants
 //   1. ledger.total - ledger.free = sum of the needs of leased workers, less the CPU of those
-//      that wait.
+//      that wait, and of what dedicated workers hold.
 //   2. A task is in exactly one place: waiting, in its class's ready queue, or assigned.
 //   3. ready() = sum of the queues; behind() = sum of max(0, outstanding - 1).
 #pragma once
@@ -75,6 +76,8 @@ class BOLIDE_API Scheduler {
   // cls finds a class by key; define makes it.
   SchedulingClass* cls(uint64_t key);
   SchedulingClass* define(uint64_t key, Need need);
+  // define_dedicated: its tasks get a worker each, which keeps `kept`, a part of `need`.
+  SchedulingClass* define_dedicated(uint64_t key, Need need, Need kept);
   SchedulingClass* default_class() { return default_; }
 
   // --- tasks; `now` is a monotonic time
@@ -97,6 +100,8 @@ class BOLIDE_API Scheduler {
   void worker_ready(Worker& worker, Nanos now);
   // worker_gone: the owner has already resubmitted or failed its tasks (see abandon).
   void worker_gone(Worker& worker);
+  // settled: a dedicated worker has done its first task, and keeps only what its class says.
+  void settled(Worker& worker, Task* task);
   // abandon: the worker is dead; this task of it is no longer assigned.
   void abandon(Worker& worker, Task* task);
   void blocked(Worker& worker, bool can_inline);
@@ -122,7 +127,8 @@ class BOLIDE_API Scheduler {
   size_t behind() const { return behind_; }
   size_t idle() const { return idle_.size(); }
   size_t starting() const { return starting_; }
-  size_t alive() const { return alive_; }
+  size_t alive() const { return alive_; }  // without the dedicated ones
+  size_t dedicated() const { return dedicated_; }
   size_t waiting_workers() const { return waiting_; }
 
   // audit checks the invariants over `workers` (tests, simulator, BOLIDE_AUDIT builds).
@@ -130,6 +136,9 @@ class BOLIDE_API Scheduler {
 
  private:
   bool place(Task* task, Nanos now);
+  bool place_dedicated(Task* task, Nanos now);
+  static const Need& held_by(const Worker& worker);
+  void pin(const Need& need, int sign);
   void drain(SchedulingClass& cls, Nanos now);
   void assign(Worker& worker, Task* task, bool inlined);
   bool worth_another(const SchedulingClass& cls) const;
@@ -163,6 +172,8 @@ class BOLIDE_API Scheduler {
   size_t behind_ = 0;
   size_t starting_ = 0;
   size_t alive_ = 0;
+  size_t dedicated_ = 0;
+  std::vector<Amount> pinned_;  // what dedicated workers hold, by resource
   size_t waiting_ = 0;
   Nanos next_start_ = 0;
   Nanos pause_ = 0;      // twice the time to the next look

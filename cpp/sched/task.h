@@ -13,6 +13,7 @@
 
 namespace bolide::sched {
 
+struct CallQueue;
 struct SchedulingClass;
 struct Worker;
 
@@ -26,9 +27,11 @@ struct Task {
   Task* previous = nullptr;  // in the ready queue
   Task* next = nullptr;
   SchedulingClass* cls = nullptr;
-  Worker* worker = nullptr;  // when assigned
-  uint32_t waiting_for = 0;  // dependencies that are not ready
+  Worker* worker = nullptr;    // when assigned
+  CallQueue* calls = nullptr;  // of an actor's call: where it waits its turn (actors.h)
+  uint32_t waiting_for = 0;    // dependencies that are not ready
   TaskState state = TaskState::kWaiting;
+  bool holds_back = false;  // a call that may have to run again before its caller's later ones
 };
 
 // ReadyQueue is first in, first out, and lets a task be taken out of the middle.
@@ -66,11 +69,14 @@ class ReadyQueue {
 };
 
 // Tasks that need the same resources (and, later, environment) share a class: a worker that
-// holds the class's lease can be handed any number of them one after another.
+// holds the class's lease can be handed any number of them one after another. A task of a
+// dedicated class (an actor's constructor) gets a worker for itself and for good.
 struct SchedulingClass {
   uint64_t key = 0;
   Need need;
-  Amount cpu = 0;  // of need: what a blocked worker gives back
+  Amount cpu = 0;          // of need: what a blocked worker gives back
+  bool dedicated = false;
+  Need kept;               // dedicated: what its worker holds once the task is done
   ReadyQueue ready;
   std::vector<Worker*> leased;  // hottest last
   int64_t mean_ns = 0;          // running mean of what its tasks took; 0: unknown
@@ -79,7 +85,7 @@ struct SchedulingClass {
   bool warned = false;
 };
 
-enum class WorkerState : uint8_t { kStarting, kIdle, kLeased, kGone };
+enum class WorkerState : uint8_t { kStarting, kIdle, kLeased, kDedicated, kGone };
 
 // A worker process as the scheduler sees it. The task that it runs may block; it may then run
 // one that it waits for on top (`inlined`), which may block again: so both are depths.
@@ -95,6 +101,7 @@ struct Worker {
   uint32_t inlined = 0;
   bool can_inline = false;  // the blocked task waits without a limit, in its own thread
   bool hold = false;        // it handed a task back: send nothing before its next result
+  bool settled = false;     // dedicated: its first task is done, it holds what its class keeps
   const SchedulingClass* served = nullptr;  // the class of its last lease
   int64_t mean_ns = 0;  // running mean of its task times in that class; 0: unknown
   uint64_t completed = 0;

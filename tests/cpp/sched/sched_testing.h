@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sched/scheduler.h"
@@ -34,6 +35,7 @@ class Owner : public Actions {
     std::deque<Sent> ring;
     size_t claimed = 1;  // how many of `ring` the worker has begun: not to be taken back
     std::vector<Task*> awaits;
+    Task* constructor = nullptr;  // of a dedicated worker, until settle
   };
 
   Scheduler scheduler;
@@ -71,12 +73,19 @@ class Owner : public Actions {
     return task;
   }
 
-  SchedulingClass* define(uint64_t key, std::vector<std::pair<const char*, double>> need) {
-    Need quantities;
-    for (const auto& [name, amount] : need) {
-      quantities.push_back({scheduler.ledger().intern(name), static_cast<Amount>(amount * kUnit)});
+  using Quantities = std::vector<std::pair<const char*, double>>;
+  SchedulingClass* define(uint64_t key, const Quantities& need) {
+    return scheduler.define(key, need_of(need));
+  }
+  SchedulingClass* define_dedicated(uint64_t key, const Quantities& need, const Quantities& kept) {
+    return scheduler.define_dedicated(key, need_of(need), need_of(kept));
+  }
+  Need need_of(const Quantities& quantities) {
+    Need need;
+    for (const auto& [name, amount] : quantities) {
+      need.push_back({scheduler.ledger().intern(name), static_cast<Amount>(amount * kUnit)});
     }
-    return scheduler.define(key, quantities);
+    return need;
   }
   void set_total(const char* name, double amount) {
     scheduler.ledger().set_total(scheduler.ledger().intern(name),
@@ -94,6 +103,13 @@ class Owner : public Actions {
     const Sent sent = top ? ring.back() : ring.front();
     top ? ring.pop_back() : ring.pop_front();
     scheduler.completed(worker, sent.task, sent.inlined, duration, time);
+    check();
+  }
+  // settle ends the first task of a dedicated worker.
+  void settle(Worker& worker) {
+    Task* task = std::exchange(process(worker).constructor, nullptr);
+    REQUIRE(task != nullptr);
+    scheduler.settled(worker, task);
     check();
   }
   // hand_back returns the newest task that the worker has not begun.
@@ -117,6 +133,10 @@ class Owner : public Actions {
   // what had is returned.
   std::vector<Task*> die(Worker& worker) {
     std::vector<Task*> begun;
+    if (Task* task = std::exchange(process(worker).constructor, nullptr)) {
+      scheduler.abandon(worker, task);
+      begun.push_back(task);
+    }
     auto& ring = process(worker).ring;
     for (size_t i = ring.size(); i-- > 0;) {
       scheduler.abandon(worker, ring[i].task);
@@ -162,6 +182,11 @@ class Owner : public Actions {
         ++assigned;
       }
       if (worker->state == WorkerState::kIdle) REQUIRE(worker->cls == nullptr);
+      if (const Task* task = worker->constructor) {
+        REQUIRE(worker->state == WorkerState::kDedicated);
+        REQUIRE(task->worker == worker.get());
+        ++assigned;
+      }
     }
     size_t queued = 0;
     scheduler.for_each_queued([&](Task* task) {
@@ -174,7 +199,15 @@ class Owner : public Actions {
 
   // --- Actions
   void assign(Worker& worker, Task& task, bool inlined) override {
+    if (worker.state == WorkerState::kDedicated) {
+      REQUIRE(task.cls->dedicated);
+      REQUIRE(process(worker).ring.empty());
+      REQUIRE(process(worker).constructor == nullptr);
+      process(worker).constructor = &task;
+      return;
+    }
     REQUIRE(worker.state == WorkerState::kLeased);
+    REQUIRE(!task.cls->dedicated);
     process(worker).ring.push_back({&task, inlined});
   }
   void start_worker() override {

@@ -22,7 +22,9 @@ class Walk {
                 owner_.define(2, {}),
                 owner_.define(3, {{"CPU", 0.25}, {"GPU", 1}}),
                 owner_.define(4, {{"GPU", 2}}),
-                owner_.define(5, {{"CPU", 9}})};
+                owner_.define(5, {{"CPU", 9}}),
+                owner_.define_dedicated(7, {{"CPU", 1}}, {}),
+                owner_.define_dedicated(8, {{"CPU", 0.5}, {"GPU", 1}}, {{"CPU", 0.5}, {"GPU", 1}})};
     if (owner_.scheduler.ledger().total(kCpu) >= 2 * kUnit) {
       classes_.push_back(owner_.define(6, {{"CPU", 2}}));
     }
@@ -31,7 +33,7 @@ class Walk {
 
   void step() {
     owner_.time += static_cast<Nanos>(below(random_, 200 * kUs));
-    switch (below(random_, 12)) {
+    switch (below(random_, 13)) {
       case 0:
       case 1:
       case 2:
@@ -57,6 +59,9 @@ class Walk {
       case 10:
         start();
         break;
+      case 11:
+        settle();
+        break;
       default:
         owner_.scheduler.someone_waits(one_in(random_, 2));
         owner_.dispatch(static_cast<Nanos>(below(random_, 2 * kMs)));
@@ -71,6 +76,15 @@ class Walk {
       owner_.dispatch();
       bool moved = start();
       for (auto& worker : owner_.workers) {
+        if (worker->constructor != nullptr) {
+          owner_.settle(*worker);
+          moved = true;
+        }
+        // What actors keep would never let others run, so they come to an end too.
+        if (worker->state == WorkerState::kDedicated) {
+          owner_.die(*worker);
+          moved = true;
+        }
         while (worker->blocked > worker->inlined) {
           owner_.unblock(*worker);
           moved = true;
@@ -92,6 +106,7 @@ class Walk {
     REQUIRE(owner_.scheduler.ready() == 0);
     REQUIRE(owner_.scheduler.behind() == 0);
     REQUIRE(owner_.scheduler.waiting_workers() == 0);
+    REQUIRE(owner_.scheduler.dedicated() == 0);
     while (owner_.look()) {  // until it sleeps for good
       REQUIRE(owner_.scheduler.alive() > 0);
     }
@@ -123,7 +138,9 @@ class Walk {
   }
   size_t left() const {
     size_t assigned = 0;
-    for (const auto& worker : owner_.workers) assigned += worker->ring.size();
+    for (const auto& worker : owner_.workers) {
+      assigned += worker->ring.size() + (worker->constructor != nullptr ? 1 : 0);
+    }
     return owner_.scheduler.ready() + assigned;
   }
   Owner::Process* pick(bool (*fits)(const Owner::Process&)) {
@@ -149,6 +166,11 @@ class Walk {
     if (auto* worker = pick([](const Owner::Process& w) { return !w.waiting() && !w.ring.empty(); })) {
       if (worker->blocked > 0 && !worker->ring.back().inlined) return;
       owner_.finish(*worker, length());
+    }
+  }
+  void settle() {
+    for (auto& worker : owner_.workers) {
+      if (worker->constructor != nullptr && one_in(random_, 2)) owner_.settle(*worker);
     }
   }
   void block() {

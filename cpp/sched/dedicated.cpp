@@ -1,0 +1,65 @@
+// dedicated: workers that leave the pool for good with their first task, the constructor of an
+// actor. Part of Scheduler; what such a worker is sent afterwards is decided in actors.h.
+#include "base/assert.h"
+#include "sched/scheduler.h"
+
+namespace bolide::sched {
+
+SchedulingClass* Scheduler::define_dedicated(uint64_t key, Need need, Need kept) {
+  SchedulingClass* cls = define(key, std::move(need));
+  cls->dedicated = true;
+  cls->kept = std::move(kept);
+  return cls;
+}
+
+// held_by is what a dedicated worker holds now: all that it was placed with until its first task
+// is done, less afterwards.
+const Need& Scheduler::held_by(const Worker& worker) {
+  return worker.settled ? worker.cls->kept : worker.cls->need;
+}
+
+// pin keeps count of what is held for good, so that no class is promised room that never comes.
+void Scheduler::pin(const Need& need, int sign) {
+  for (const Quantity& q : need) {
+    if (q.resource >= pinned_.size()) pinned_.resize(q.resource + 1, 0);
+    pinned_[q.resource] += sign * q.amount;
+  }
+}
+
+bool Scheduler::place_dedicated(Task* task, Nanos now) {
+  SchedulingClass& cls = *task->cls;
+  if (!ledger_.fits(cls.need)) {
+    if (cls.starving_since < 0) cls.starving_since = now;
+    return false;
+  }
+  if (idle_.empty()) return false;
+  // The coldest: tasks are better off with the worker that they used last.
+  Worker& worker = *idle_.front();
+  idle_.erase(idle_.begin());
+  --alive_;
+  ++dedicated_;
+  ledger_.take(cls.need);
+  pin(cls.need, +1);
+  worker.state = WorkerState::kDedicated;
+  worker.cls = &cls;
+  worker.settled = false;
+  if (task->state == TaskState::kReady) unqueue(task);
+  task->state = TaskState::kAssigned;
+  task->worker = &worker;
+  cls.starving_since = -1;
+  pause_ = policy_.stuck;
+  actions_.assign(worker, *task, false);
+  return true;
+}
+
+void Scheduler::settled(Worker& worker, Task* task) {
+  BOLIDE_DCHECK(worker.state == WorkerState::kDedicated && !worker.settled, "settled twice");
+  ledger_.give(held_by(worker));
+  pin(held_by(worker), -1);
+  worker.settled = true;
+  ledger_.take(held_by(worker));
+  pin(held_by(worker), +1);
+  task->worker = nullptr;
+}
+
+}  // namespace bolide::sched
