@@ -13,7 +13,6 @@ all in bundles before it or, if it holds dynamic functions, all inline.
 from __future__ import annotations
 
 import dataclasses
-import io
 import pickle
 import types
 
@@ -40,6 +39,13 @@ _SENTINELS = {
 
 class _NeedsInline(BaseException):
     """Raised out of a pickling that met a dynamic function; no user code may swallow it."""
+
+
+class Pieces(list):
+    """A file that keeps what is written: large bytes and text are handed over without a copy."""
+
+    def write(self, piece: Any) -> None:
+        self.append(piece)
 
 
 class Pickler(_cp.Pickler):
@@ -100,47 +106,49 @@ class Pickler(_cp.Pickler):
         return _cp.dynamic_subimport, (module.__name__, state)
 
 
-def dump(obj: Any, buffer_callback: Any, on_restart: Callable[[], object]) -> bytes:
-    """The pickle of `obj`; see `bolide._serialize.dumps`."""
+def dump(obj: Any, buffer_callback: Any, on_restart: Callable[[], object]) -> Pieces:
+    """The pickle of `obj` in pieces; see `bolide._serialize.dumps`."""
     try:
-        pickler, data = _dump_once(obj, buffer_callback, isinstance(obj, types.FunctionType))
+        pickler, pieces = _dump_once(obj, buffer_callback, isinstance(obj, types.FunctionType))
     except _NeedsInline:
         on_restart()
-        pickler, data = _dump_once(obj, buffer_callback, inline=True)
-    if pickler.inline or not pickler.classes:
-        return data
-    return _prepend(_classes.bundles_for(pickler.classes, _describe), data)
+        pickler, pieces = _dump_once(obj, buffer_callback, inline=True)
+    if not pickler.inline and pickler.classes:
+        _enclose(_classes.bundles_for(pickler.classes, _describe), pieces)
+    return pieces
 
 
-def _dump_once(obj: Any, buffer_callback: Any, inline: bool) -> tuple[Pickler, bytes]:
-    with io.BytesIO() as file:
-        pickler = Pickler(file, buffer_callback, inline)
-        pickler.dump(obj)
-        return pickler, file.getvalue()
+def _dump_once(obj: Any, buffer_callback: Any, inline: bool) -> tuple[Pickler, Pieces]:
+    pieces = Pieces()
+    pickler = Pickler(pieces, buffer_callback, inline)
+    pickler.dump(obj)
+    return pickler, pieces
 
 
 def _describe(classes: tuple[type, ...]) -> tuple[bytes, tuple[str, ...], bool]:
-    pickler, data = _dump_once(classes, None, inline=True)
-    return data, tuple(pickler.classes), pickler.portable
+    pickler, pieces = _dump_once(classes, None, inline=True)
+    return b"".join(pieces), tuple(pickler.classes), pickler.portable
 
 
-def _prepend(bundles: list[_classes.Bundle], data: bytes) -> bytes:
-    """`data` turned into the pickle of ``finish(apply(bundles), value of data)``.
+def _enclose(bundles: list[_classes.Bundle], pieces: Pieces) -> None:
+    """Makes the pickle that of ``finish(apply(bundles), its value)``.
 
     The opcodes put before it memoize nothing, so the indexes of its own memo stay right; its STOP
     becomes TUPLE2 in place, so the lengths of its frames stay right too.
     """
     blob = _classes.encode(bundles)
-    return b"".join(
-        (
-            pickle.PROTO + b"\x05",
-            _global("finish"),
-            _global("apply"),
-            pickle.BINBYTES8 + len(blob).to_bytes(8, "little") + blob,
-            pickle.TUPLE1 + pickle.REDUCE,
-            data[:-1],
-            pickle.TUPLE2 + pickle.REDUCE + pickle.STOP,
-        )
+    pieces[-1] = pieces[-1][:-1] + pickle.TUPLE2 + pickle.REDUCE + pickle.STOP
+    pieces.insert(
+        0,
+        b"".join(
+            (
+                pickle.PROTO + b"\x05",
+                _global("finish"),
+                _global("apply"),
+                pickle.BINBYTES8 + len(blob).to_bytes(8, "little") + blob,
+                pickle.TUPLE1 + pickle.REDUCE,
+            )
+        ),
     )
 
 

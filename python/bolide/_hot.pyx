@@ -7,7 +7,10 @@ What costs per task is here and nowhere else; everything rarer is plain Python. 
 the order in which a task meets them:
 
     _hot_refs.pxi     Session, ObjectRef, View: who holds what in this process
-    _hot_encode.pxi   values -> bytes: small ones directly, arrays by their shape, else pickle
+    _hot_store.pxi    room in the store, and copies
+    _hot_encode.pxi   values -> bytes: small ones directly, the parts of large ones noted
+    _hot_array.pxi    NumPy arrays, by dtype and shape
+    _hot_pickle.pxi   everything else, by pickle
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_get.pxi      get, put, wait
@@ -19,6 +22,7 @@ A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 i
 in a record):
 
     NONE TRUE FALSE | INT i64 | FLOAT f64 | STR u32 utf8 | BYTES u64 data | TUPLE u32 values
+    TEXT u64 pad utf8     a long str
     REF u32               (arguments only) index of a top-level reference
     ARRAY u8 ndim, u8 order, u16 length of dtype, dtype, i64 shape[], pad, data
     PICKLE u32 buffers, u64 length, u64 lengths[], then each part padded to `align`
@@ -27,14 +31,16 @@ Thread safety: the GIL, held everywhere but in waits and large copies. While the
 C++ lock is held across Python code, so finalisers may run anywhere.
 """
 cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.dict cimport PyDict_GetItem, PyDict_Next, PyDict_Size
 from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact, PyFloat_FromDouble
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact, PyLong_FromLongLong
 from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
@@ -49,6 +55,7 @@ from libcpp.unordered_map cimport unordered_map
 from libcpp.vector cimport vector
 
 from bolide cimport _native as native
+from bolide cimport _numpy_abi as npy
 from bolide._native cimport (
     byte_t, Client, CompletionQueue, Code, Holding, Location, Next, ObjectEntry, ObjectId,
     ObjectTable, Slot, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
@@ -98,7 +105,10 @@ def set_hooks(auto_init, make_system_error, flush_output):
 
 
 include "_hot_refs.pxi"
+include "_hot_store.pxi"
 include "_hot_encode.pxi"
+include "_hot_array.pxi"
+include "_hot_pickle.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_get.pxi"

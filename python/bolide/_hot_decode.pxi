@@ -3,9 +3,6 @@
 # The bytes come from another process but are not hostile: whoever can submit a task can run code
 # as you. Lengths are checked all the same, so that a bug shows as an error and not as a crash.
 
-cdef object _loads = _pickle.loads
-cdef dict _dtypes = {}
-
 
 cdef struct Cursor:
     const uint8_t* begin   # of the value: parts are aligned to it
@@ -54,7 +51,7 @@ cdef const uint8_t* take_part(Cursor* cursor, uint64_t size) except NULL:
 cdef object part_buffer(const uint8_t* data, uint64_t size, ObjectRef owner):
     """A read-only buffer over a part: a view that keeps the stored object, or a copy."""
     if owner is None:
-        return PyBytes_FromStringAndSize(<const char*> data, size)
+        return new_bytes(data, size)
     return make_view(owner, <const byte_t*> data, size)
 
 
@@ -111,68 +108,15 @@ cdef object decode(Cursor* cursor, list dependencies, ObjectRef owner):
         else:
             number = -number - 1
             data = take_part(cursor, number)
-        item = PyBytes_FromStringAndSize(<const char*> data, number)
-        return item if tag == T_BYTES else bytearray(item)
+        return new_bytes(data, number) if tag == T_BYTES else new_bytearray(data, number)
+    if tag == T_TEXT:
+        number = take_i64(cursor)
+        return PyUnicode_DecodeUTF8(<const char*> take_part(cursor, number), number, NULL)
     if tag == T_ARRAY:
         return decode_array(cursor, owner)
     if tag == T_PICKLE:
         return decode_pickle(cursor, owner)
     raise corrupt_value()
-
-
-cdef object decode_array(Cursor* cursor, ObjectRef owner):
-    cdef uint8_t ndim, order
-    cdef uint16_t length
-    cdef int i
-    cdef int64_t extent
-    cdef uint64_t size
-    need(cursor, 4)
-    ndim = cursor.at[0]
-    order = cursor.at[1]
-    memcpy(&length, cursor.at + 2, 2)
-    cursor.at += 4
-    need(cursor, length)
-    name = PyBytes_FromStringAndSize(<const char*> cursor.at, length)
-    cursor.at += length
-    dtype = _dtypes.get(name)
-    if dtype is None:
-        import numpy
-        dtype = _dtypes[name] = numpy.dtype(name.decode())
-        find_numpy()
-    shape = PyTuple_New(ndim)
-    size = dtype.itemsize
-    for i in range(ndim):
-        extent = take_i64(cursor)
-        size *= <uint64_t> extent
-        item = PyLong_FromLongLong(extent)
-        Py_INCREF(item)
-        PyTuple_SET_ITEM(shape, i, item)
-    buffer = part_buffer(take_part(cursor, size), size, owner)
-    return _ndarray(shape, dtype, buffer, 0, None, "F" if order else "C")
-
-
-cdef object decode_pickle(Cursor* cursor, ObjectRef owner):
-    cdef uint32_t count = take_u32(cursor)
-    cdef int64_t size = take_i64(cursor)
-    cdef uint32_t i
-    cdef const uint8_t* data
-    need(cursor, 8 * <uint64_t> count)
-    cdef vector[int64_t] sizes
-    for i in range(count):
-        sizes.push_back(take_i64(cursor))
-    if size < 0:
-        raise corrupt_value()
-    data = take_part(cursor, size)
-    cdef bytes pickled = PyBytes_FromStringAndSize(<const char*> data, size)
-    if count == 0:
-        return _loads(pickled)
-    cdef list buffers = []
-    for i in range(count):
-        if sizes[i] < 0:
-            raise corrupt_value()
-        data = take_part(cursor, sizes[i])
-        buffers.append(part_buffer(data, sizes[i], owner))
-    return _loads(pickled, buffers=buffers)
 
 
 cdef object decode_all(const uint8_t* data, uint64_t size, uint64_t align, list dependencies, ObjectRef owner):

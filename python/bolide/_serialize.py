@@ -70,7 +70,7 @@ def dumps(
         if on_restart is not None:
             on_restart()
 
-    return dump(obj, buffers.append, restart), buffers
+    return b"".join(dump(obj, buffers.append, restart)), buffers
 
 
 def dumps_in_band(obj: Any) -> bytes:
@@ -92,4 +92,4 @@ def dumps_in_band(obj: Any) -> bytes:
         pass
     from ._by_value import dump
 
-    return dump(obj, None, lambda: None)
+    return b"".join(dump(obj, None, lambda: None))

@@ -1,0 +1,83 @@
+# _hot_store: room in the store and copies into it. Part of _hot.pyx.
+#
+# Copies of 64 KiB and more give up the GIL. Long ones are cut into pieces, between which Python
+# looks for signals, so that Ctrl-C ends them.
+
+cdef uint64_t COPY_AT_ONCE = 64 << 20  # fresh memory takes some 60 ms; Ctrl-C is seen in between
+cdef uint64_t COPY_RELEASED = 65536
+
+
+cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size) except -1:
+    cdef uint64_t part
+    if size < COPY_RELEASED:
+        memcpy(to, source, size)
+        return 0
+    while True:
+        part = min(size, COPY_AT_ONCE)
+        with nogil:
+            native.copy(to, source, part)
+        size -= part
+        if size == 0:
+            return 0
+        to += part
+        source += part
+        PyErr_CheckSignals()
+
+
+cdef int copy_strided(uint8_t* to, object array) except -1:
+    """Copies the elements of a NumPy array in C order: one copy, whatever its strides are."""
+    cdef npy.Array* source = <npy.Array*> <PyObject*> array
+    cdef uint64_t row, rows, i
+    row = array.nbytes
+    if row <= COPY_AT_ONCE:
+        copy_elements(to, array)
+        return 0
+    rows = source.dimensions[0]
+    row //= rows
+    if row > COPY_AT_ONCE:
+        for i in range(rows):
+            copy_strided(to + i * row, array[i])
+        return 0
+    cdef uint64_t many = COPY_AT_ONCE // row
+    for i in range(0, rows, many):
+        copy_elements(to + i * row, array[i:i + many])
+        PyErr_CheckSignals()
+    return 0
+
+
+cdef int copy_elements(uint8_t* to, object array) except -1:
+    cdef npy.Array* source = <npy.Array*> <PyObject*> array
+    target = npy.new_array(source.descr, source.nd, source.dimensions, NULL, to, NULL, True)
+    return npy.copy_into(<PyObject*> target, <PyObject*> array)
+
+
+cdef bytes new_bytes(const uint8_t* data, uint64_t size):
+    """The same bytes as an object of Python's own."""
+    cdef bytes made
+    if size < COPY_RELEASED:
+        return PyBytes_FromStringAndSize(<const char*> data, size)
+    made = PyBytes_FromStringAndSize(NULL, size)
+    copy_released(<uint8_t*> PyBytes_AS_STRING(made), data, size)
+    return made
+
+
+cdef bytearray new_bytearray(const uint8_t* data, uint64_t size):
+    cdef bytearray made = PyByteArray_FromStringAndSize(NULL, size)
+    copy_released(<uint8_t*> PyByteArray_AS_STRING(made), data, size)
+    return made
+
+
+cdef int reserve_slot(Session session, uint64_t size, Slot* slot) except -1:
+    """Room in the store; waits while it is full, up to the session's time-out."""
+    cdef int64_t limit = native.now() + <int64_t> (session.store_timeout * SECOND)
+    cdef int64_t turn
+    cdef cbool got
+    while True:
+        turn = min(limit, native.now() + 50 * MILLISECOND)
+        with nogil:
+            got = native.reserve(session.client, size, turn, slot)
+        if got:
+            return 0
+        if native.last_code() != Code.kFull or native.now() >= limit:
+            raise core_error()
+        PyErr_CheckSignals()
