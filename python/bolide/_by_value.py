@@ -42,7 +42,10 @@ class _NeedsInline(BaseException):
 
 
 class Pieces(list):
-    """A file that keeps what is written: large bytes and text are handed over without a copy."""
+    """A file that keeps what is written: large bytes and text are handed over without a copy.
+
+    Pieces of text point into a str that only the memo of the pickler may hold.
+    """
 
     def write(self, piece: Any) -> None:
         self.append(piece)
@@ -51,11 +54,19 @@ class Pieces(list):
 class Pickler(_cp.Pickler):
     """One pickling, with dynamic classes referred to by id or, if `inline`, written out."""
 
-    def __init__(self, file: Any, buffer_callback: Any, inline: bool) -> None:
+    def __init__(
+        self, file: Any, buffer_callback: Any, inline: bool, reducers: dict[type, Any] | None = None
+    ) -> None:
+        self._reducers = {**_cp.Pickler.dispatch_table, **(reducers or {})}
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self.inline = inline
         self.classes: dict[str, type] = {}  # dynamic classes met, by tracker id
         self.portable = True  # no object of the runtime met
+
+    @property
+    def dispatch_table(self) -> dict[type, Any]:
+        """Reducers of exact types; the C base class asks for it when it is made."""
+        return self._reducers
 
     def dump(self, obj: Any) -> None:
         pickle.Pickler.dump(self, obj)  # cloudpickle's turns RecursionError into PicklingError
@@ -106,21 +117,38 @@ class Pickler(_cp.Pickler):
         return _cp.dynamic_subimport, (module.__name__, state)
 
 
-def dump(obj: Any, buffer_callback: Any, on_restart: Callable[[], object]) -> Pieces:
-    """The pickle of `obj` in pieces; see `bolide._serialize.dumps`."""
+def dump(obj: Any, on_restart: Callable[[], object]) -> bytes:
+    """The pickle of `obj`, buffers included; see `bolide._serialize.dumps`."""
+    _, pieces = dump_pieces(obj, None, on_restart)
+    return b"".join(pieces)
+
+
+def dump_pieces(
+    obj: Any,
+    buffer_callback: Any,
+    on_restart: Callable[[], object],
+    reducers: dict[type, Any] | None = None,
+) -> tuple[Pickler, Pieces]:
+    """The pickle in pieces, and the pickler, which has to live as long as they are used.
+
+    `reducers` are those of `bolide._reducers`: for pickles with buffers beside them only.
+    """
+    inline = isinstance(obj, types.FunctionType)
     try:
-        pickler, pieces = _dump_once(obj, buffer_callback, isinstance(obj, types.FunctionType))
+        pickler, pieces = _dump_once(obj, buffer_callback, inline, reducers)
     except _NeedsInline:
         on_restart()
-        pickler, pieces = _dump_once(obj, buffer_callback, inline=True)
+        pickler, pieces = _dump_once(obj, buffer_callback, True, reducers)
     if not pickler.inline and pickler.classes:
         _enclose(_classes.bundles_for(pickler.classes, _describe), pieces)
-    return pieces
+    return pickler, pieces
 
 
-def _dump_once(obj: Any, buffer_callback: Any, inline: bool) -> tuple[Pickler, Pieces]:
+def _dump_once(
+    obj: Any, buffer_callback: Any, inline: bool, reducers: dict[type, Any] | None = None
+) -> tuple[Pickler, Pieces]:
     pieces = Pieces()
-    pickler = Pickler(pieces, buffer_callback, inline)
+    pickler = Pickler(pieces, buffer_callback, inline, reducers)
     pickler.dump(obj)
     return pickler, pieces
 

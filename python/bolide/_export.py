@@ -59,7 +59,7 @@ def _dump(exported: Exported, restart: Callable[[], object]) -> bytes:
     from ._by_value import dump
 
     try:
-        return b"".join(dump(function, None, restart))
+        return dump(function, restart)
     except BaseException as error:
         explained = explain_unpicklable(function, f"the function {exported.name!r}", error)
         if explained is error:

@@ -61,6 +61,7 @@ from bolide._native cimport (
     ObjectTable, Slot, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
 )
 
+import copyreg as _copyreg
 import pickle as _pickle
 import sys as _sys
 

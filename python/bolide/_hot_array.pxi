@@ -3,6 +3,7 @@
 # Arrays of plain dtypes are described by dtype and shape; records, objects and subclasses are
 # pickled (_hot_pickle.pxi). NumPy is looked up only once the user has imported it, and its arrays
 # are read and made by numpy_abi.h, since going through attributes costs more than the rest.
+# reduce_array is how the pickler of a value treats arrays inside it.
 
 cdef object _ndarray = None            # numpy.ndarray once the user has imported numpy
 cdef dict _plain_dtypes = {}           # dtype -> its name in bytes, None: pickle must do it
@@ -164,3 +165,39 @@ cdef object decode_array(Cursor* cursor, ObjectRef owner):
     return npy.new_array(
         <PyObject*> _decoded_dtype, nd, shape, strides, data, <PyObject*> buffer, False
     )
+
+
+cdef Py_ssize_t NO_BUFFER_BELOW = 1024  # bytes of a strided array that is copied into the pickle
+cdef object _frombuffer = None          # NumPy's function that makes an array from a pickled buffer
+
+
+def reduce_array(array):
+    """Pickles an exact ndarray so that its data are out of band, whatever its strides.
+
+    NumPy does so itself but for two cases, in which it copies: strides, and datetimes, of which it
+    makes no buffer.
+    """
+    global _frombuffer
+    cdef npy.Array* a = <npy.Array*> <PyObject*> array
+    cdef bint contiguous = a.flags & (npy.kCContiguous | npy.kFContiguous)
+    cdef object dtype = <object> a.descr
+    cdef object kind = dtype.kind
+    if contiguous and kind not in "mM" or dtype.hasobject or kind not in "biufcmMSUV" or array.nbytes < NO_BUFFER_BELOW:
+        return array.__reduce_ex__(5)
+    if _frombuffer is None:
+        _frombuffer = _ndarray(1).__reduce_ex__(5)[0]
+    if contiguous:
+        order = "C" if a.flags & npy.kCContiguous else "F"
+        return _frombuffer, (_PickleBuffer(array.view("i8")), dtype, array.shape, order)
+    cdef void* slot = native.encoder_slot()[0]
+    if slot == NULL:
+        return array.__reduce_ex__(5)
+    stand_in = _PickleBuffer(b"")
+    (<Encoder> <object> (<PyObject*> slot)).sink.strided[id(stand_in)] = array
+    return _frombuffer, (stand_in, dtype, array.shape, "C")
+
+
+def claim_writeable(array):
+    """The same array, claiming that it may be written: for libraries that know no read-only memory."""
+    cdef npy.Array* a = <npy.Array*> <PyObject*> array
+    return npy.new_array(a.descr, a.nd, a.dimensions, a.strides, a.data, <PyObject*> array, True)

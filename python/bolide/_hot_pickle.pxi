@@ -6,6 +6,7 @@
 # bolide._reducers. What plain pickle refuses, or a worker could not import, is pickled by value.
 
 cdef object _Pickler = _pickle.Pickler
+cdef object _PickleBuffer = _pickle.PickleBuffer
 cdef object _loads = _pickle.loads
 cdef int STACK_GLOBAL = 0x93
 cdef uint64_t PICKLE_IN_PLACE = 4096  # of stored pickles: shorter ones are copied before they are read
@@ -19,6 +20,7 @@ cdef class PickleSink:
     cdef list pieces    # bytes, bytearray and memoryview, in order
     cdef list buffers   # PickleBuffers, in order
     cdef dict strided   # id of a PickleBuffer that stands for an array -> that array
+    cdef dict reducers  # the pickler's
 
     def __init__(self):
         self.pieces = []
@@ -58,29 +60,55 @@ cdef int give_sink(PickleSink sink) except -1:
     return 0
 
 
+class LeaveTensors(BaseException):
+    """Raised by a reducer: pickle this value again, with PyTorch's own way of pickling tensors."""
+
+
+cdef dict _reducers = {}                  # type -> reducer: copyreg's, then those of bolide._reducers
+cdef dict _reducers_but_tensors = {}
+cdef dict _copyreg_table = _copyreg.dispatch_table
+cdef dict _copyreg_seen = None            # what it was when the tables were made
+cdef uint64_t _copyreg_mark = 0
+cdef Py_ssize_t _modules_seen = -1
+
+
+cdef int refresh_reducers() except -1:
+    """Makes the tables again when a module was imported or copyreg has learnt something."""
+    global _modules_seen, _copyreg_seen, _copyreg_mark
+    cdef PyObject* key
+    cdef PyObject* function
+    cdef Py_ssize_t at = 0
+    cdef uint64_t mark = 0
+    while PyDict_Next(_copyreg_table, &at, &key, &function):
+        mark = (mark ^ <uint64_t> key ^ (<uint64_t> function << 1)) * 0x9e3779b97f4a7c15u
+    if mark == _copyreg_mark and PyDict_Size(_sys.modules) == _modules_seen:
+        return 0
+    from ._reducers import of_loaded
+    _copyreg_seen = dict(_copyreg_table)  # keeps alive what the mark was made of
+    _copyreg_mark = mark
+    for tensors, table in ((True, _reducers), (False, _reducers_but_tensors)):
+        found = {**_copyreg_seen, **of_loaded(tensors)}
+        table.clear()
+        table.update(found)
+    _modules_seen = PyDict_Size(_sys.modules)
+    return 0
+
+
 cdef int encode_pickle(Encoder encoder, object obj, object subject) except -1:
     """Any value that can be pickled: the head into the buffer, pieces and buffers noted as parts."""
     cdef void** slot = native.encoder_slot()
     cdef void* outer = slot[0]
     cdef size_t contained = encoder.contained.size()
     cdef PickleSink sink = encoder.sink
-    cdef bint done = False
+    refresh_reducers()
     if sink is None:
         sink = encoder.sink = take_sink()
-    else:
-        sink.restart()
-        sink.pickler.clear_memo()
     slot[0] = <void*> encoder
     try:
         try:
-            sink.pickler.dump(obj)
-            done = can_be_imported(sink.pieces)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            done = False  # by value, then; what that raises is explained
-        if not done:
-            pickle_by_value(encoder, sink, obj, subject, contained)
+            fill_sink(encoder, sink, obj, subject, contained, _reducers)
+        except LeaveTensors:
+            fill_sink(encoder, sink, obj, subject, contained, _reducers_but_tensors)
     except BaseException:
         encoder.sink = None  # a pickler that was interrupted is not used again
         sink.pickler = None
@@ -88,6 +116,45 @@ cdef int encode_pickle(Encoder encoder, object obj, object subject) except -1:
     finally:
         slot[0] = outer
     return put_pickle(encoder, sink)
+
+
+cdef int fill_sink(Encoder encoder, PickleSink sink, object obj, object subject, size_t contained, dict reducers) except -1:
+    """Pickles the value, by value where a worker could not import what plain pickle names."""
+    cdef bint done = False
+    restart_pickle(encoder, sink, contained)
+    if sink.reducers is not reducers:
+        sink.pickler.dispatch_table = sink.reducers = reducers
+    try:
+        sink.pickler.dump(obj)
+        done = can_be_imported(sink.pieces)
+    except (KeyboardInterrupt, LeaveTensors):
+        raise
+    except BaseException:
+        pass  # by value, then; what that raises is explained
+    if done:
+        return 0
+    from ._by_value import dump_pieces
+    from ._serialize import explain_unpicklable
+    restart_pickle(encoder, sink, contained)
+    try:
+        pickler, pieces = dump_pieces(obj, sink.buffers.append, lambda: restart_pickle(encoder, sink, contained), reducers)
+        encoder.keep(pickler)
+        sink.pieces.extend(pieces)
+    except LeaveTensors:
+        raise
+    except BaseException as error:
+        explained = explain_unpicklable(obj, _text_of(subject), error)
+        if explained is error:
+            raise
+        raise explained from error
+    return 0
+
+
+cdef object restart_pickle(Encoder encoder, PickleSink sink, size_t contained):
+    """Drops what was pickled so far, and the references that it met."""
+    encoder.contained.resize(contained)
+    sink.restart()
+    sink.pickler.clear_memo()
 
 
 cdef int put_pickle(Encoder encoder, PickleSink sink) except -1:
@@ -151,25 +218,6 @@ cdef bint announces_data(bytes piece):
             memcpy(&short_length, data + n - 4, 4)
             return short_length >= 65536
     return False
-
-
-cdef int pickle_by_value(Encoder encoder, PickleSink sink, object obj, object subject, size_t contained) except -1:
-    from ._by_value import dump
-    from ._serialize import explain_unpicklable
-
-    def restart():
-        sink.restart()
-        encoder.contained.resize(contained)
-
-    restart()
-    try:
-        sink.pieces[:] = dump(obj, sink.buffers.append, restart)
-    except BaseException as error:
-        explained = explain_unpicklable(obj, _text_of(subject), error)
-        if explained is error:
-            raise
-        raise explained from error
-    return 0
 
 
 cdef object _names_unimportable = None  # bolide._importable's, on first need

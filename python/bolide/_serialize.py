@@ -61,7 +61,7 @@ def dumps(
 
     Follows Ray's page "Serialization".
     """
-    from ._by_value import dump
+    from ._by_value import dump_pieces
 
     buffers: list[pickle.PickleBuffer] = []
 
@@ -70,7 +70,8 @@ def dumps(
         if on_restart is not None:
             on_restart()
 
-    return b"".join(dump(obj, buffers.append, restart)), buffers
+    _, pieces = dump_pieces(obj, buffers.append, restart)
+    return b"".join(pieces), buffers
 
 
 def dumps_in_band(obj: Any) -> bytes:
@@ -92,4 +93,4 @@ def dumps_in_band(obj: Any) -> bytes:
         pass
     from ._by_value import dump
 
-    return b"".join(dump(obj, None, lambda: None))
+    return dump(obj, lambda: None)
