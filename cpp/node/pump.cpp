@@ -9,7 +9,8 @@ namespace bolide::node {
 namespace {
 
 constexpr int kLooksPerClockRead = 32;
-constexpr Nanos kMinSpin = 1'000;
+constexpr Nanos kMinSpin = 2'000;    // still longer than the way to a worker that spins too, and back
+constexpr int kWaitsPerProbe = 32;
 constexpr Nanos kShortSpin = 5'000;  // of spin_turn: no longer than other threads can do without
 
 }  // namespace
@@ -59,7 +60,7 @@ bool Pump::spin_turn(Waiter& waiter, MutexLock& lock) {
   if (!waiter.done() && spin_ > 0) {
     const Nanos until = now() + std::min(spin_, kShortSpin);
     while (!waiter.done() && !closed_ && poll(until, lock)) drain();
-    if (waiter.done()) spin_ = max_spin_;
+    if (waiter.done()) adapt_spin(false);
   }
   leader_ = nullptr;
   hand_on();
@@ -83,8 +84,7 @@ bool Pump::poll(Nanos until, MutexLock& lock) {
 void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
   drain();
   if (waiter.done() || closed_) return;
-  const Nanos began = now();
-  Nanos spin_until = std::min(until, began + spin_);
+  Nanos spin_until = std::min(until, now() + spin_);
   bool slept = false;
   for (;;) {
     const bool found = now() < spin_until && poll(spin_until, lock);
@@ -111,10 +111,21 @@ void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
     if (time >= until) return;
     spin_until = std::min(until, time + spin_);
   }
-  // Where a short spin would have been enough, spin longer next time; else give the core away
-  // sooner.
-  const bool worth = now() - began < max_spin_;
-  spin_ = worth ? max_spin_ : (slept ? std::max(std::min(kMinSpin, max_spin_), spin_ / 2) : spin_);
+  adapt_spin(slept);
+}
+
+// adapt_spin: spin longer where it succeeds, and give the core away sooner where it fails: the
+// other side may be waiting for this very core. Now and then a whole spin finds out whether that
+// has changed.
+void Pump::adapt_spin(bool slept) {
+  if (!slept) {
+    spin_ = max_spin_;
+    short_spins_ = 0;
+  } else if (++short_spins_ % kWaitsPerProbe == 0) {
+    spin_ = max_spin_;
+  } else {
+    spin_ = std::max(std::min(kMinSpin, max_spin_), spin_ / 2);
+  }
 }
 
 void Pump::follow(Waiter& waiter, Nanos until, MutexLock& lock) {

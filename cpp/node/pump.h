@@ -88,11 +88,13 @@ class BOLIDE_API Pump {
  private:
   void lead(Waiter& waiter, Nanos until, MutexLock& lock);
   bool poll(Nanos until, MutexLock& lock);
+  void adapt_spin(bool slept);
   void follow(Waiter& waiter, Nanos until, MutexLock& lock);
   void hand_on();
 
   const Nanos max_spin_;
   Nanos spin_;
+  int short_spins_ = 0;  // waits in a row that outlasted their spin
   Waiter* leader_ = nullptr;
   std::vector<Waiter*> followers_;
 };
