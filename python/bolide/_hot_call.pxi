@@ -103,7 +103,7 @@ def pickle_collecting(function):
     cdef ObjectId id
     slot[0] = <void*> encoder
     try:
-        result = function(lambda: encoder.restart(0))
+        result = function(lambda: forget_contained(encoder))
         for i in range(encoder.contained.size()):
             id.value = encoder.contained[i]
             refs.append(ref_of_id(id))
@@ -111,6 +111,10 @@ def pickle_collecting(function):
         slot[0] = outer
         give_encoder(encoder)
     return result, refs
+
+
+cdef object forget_contained(Encoder encoder):
+    encoder.contained.clear()
 
 
 cdef ObjectRef ref_of_id(ObjectId id):
