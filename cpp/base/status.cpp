@@ -25,6 +25,10 @@ const char* code_name(Code code) {
       return "Corrupt";
     case Code::kSystem:
       return "System";
+    case Code::kExists:
+      return "Exists";
+    case Code::kLimit:
+      return "Limit";
   }
   return "Unknown";
 }

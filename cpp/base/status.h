@@ -30,6 +30,8 @@ enum class Code : uint8_t {
   kClosed,       // the other side is gone
   kCorrupt,      // bytes from another process break the format
   kSystem,       // the operating system refused; err() has its reason
+  kExists,       // the name is taken
+  kLimit,        // more than the caller allowed himself
 };
 
 // The name of a code as it is written above, without the k: "Timeout".

@@ -51,6 +51,7 @@ py::dict stats_dict(Node& node) {
   out["submitted"] = stats.submitted;
   out["completed"] = stats.completed;
   out["functions"] = stats.functions;
+  out["actors"] = stats.actors;
   return out;
 }
 

@@ -84,9 +84,31 @@ inline ObjectEntry* put_stored(Client* client, const store::Slot& slot,
   return pointer_or_note(client->put_stored(slot, contained, flags));
 }
 
-inline bool define_class(Client* client, uint64_t key,
-                         const std::vector<std::pair<std::string, int64_t>>& need) {
-  return note(client->define_class(key, need));
+using Quantities = std::vector<std::pair<std::string, int64_t>>;
+inline bool define_class(Client* client, uint64_t key, const Quantities& need) {
+  return note(client->define_class(key, need, nullptr));
+}
+
+inline bool define_actor_class(Client* client, uint64_t key, const Quantities& need,
+                               const Quantities& kept) {
+  const Client::Quantities keeps = kept;
+  return note(client->define_class(key, need, &keeps));
+}
+
+inline bool is_actor_call(Client* client, ObjectEntry* entry) {
+  return client->is_actor_call(entry);
+}
+
+inline bool kill_actor(Client* client, uint64_t actor, bool no_restart) {
+  return note(client->kill_actor(ObjectId{actor}, no_restart));
+}
+
+inline ObjectEntry* query(Client* client, uint32_t kind, const char* text, size_t size) {
+  return pointer_or_note(client->query(static_cast<ipc::QueryKind>(kind), {text, size}));
+}
+
+inline void leave(node::WorkerClient* client, uint32_t kind, const char* text, size_t size) {
+  client->leave(static_cast<ipc::ExitKind>(kind), {text, size});
 }
 
 inline void cancel(Client* client, ObjectEntry* entry, bool force, bool recursive) {

@@ -40,11 +40,17 @@ enum class RecordType : uint16_t {
   kDefineClass = 45,    // ClassHeader and resource entries
   kLog = 46,            // LogHeader and text
   kCancel = 47,         // CancelRecord
+  kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
+  kKillActor = 57,      // KillRecord
+  kQuery = 58,          // QueryRecord and text: the answer is the value of an object
   // both
   kJumbo = 64,  // JumboRecord: a record too large for the ring lies in the store
 };
 
-// kTask and kSubmit.
+// kTask and kSubmit. What differs for actors:
+//   a call (kActorCall): `function` is the actor, `scheduling_class` a MethodIndex
+//   the constructor (kActorCreation): in kSubmit `function` is the actor and its class is known
+//     from there; in kTask `function` is the class and `scheduling_class` the actor
 struct TaskHeader {
   uint64_t task;        // id of the first return
   uint64_t function;    // object id of the exported function
@@ -65,13 +71,20 @@ static_assert(sizeof(TaskHeader) == 64);
 enum TaskFlags : uint32_t {
   kInline = 1,       // to be run by a blocked worker on top of the task that waits for it
   kRetryExceptions = 2,  // run again after exceptions that the arguments begin with
-  kStreaming = 4,        // reserved, as the next three are
+  kStreaming = 4,        // reserved
   kActorCall = 8,
-  kActorCreation = 16,
-  kTraced = 32,
+  kActorCreation = 16,   // the constructor of an actor; its worker is the actor's from then on
+  kTraced = 32,          // reserved
   kDynamic = 64,  // a generator whose items are put one by one; its return lists them
   kAfterInterrupt = 128,  // kSubmit: the task that calls had been interrupted by then
 };
+
+// Which method of an actor, and in which of its concurrency groups.
+constexpr uint64_t method_index(uint32_t method, uint32_t group) {
+  return uint64_t{group} << 32 | method;
+}
+constexpr uint32_t group_of(uint64_t index) { return static_cast<uint32_t>(index >> 32); }
+constexpr uint32_t method_of(uint64_t index) { return static_cast<uint32_t>(index); }
 
 // How a value is stored.
 enum class ValueKind : uint8_t {
@@ -83,6 +96,7 @@ enum ValueFlags : uint8_t {
   kError = 1,        // the value is an exception
   kSystemError = 2,  // the value is a SystemError text made by the core, see system_errors.h
   kFunction = 4,     // the value is an exported function
+  kActor = 8,        // the value describes an actor (node/actor_spec.h): its object is the actor
 };
 
 // kValue, kPut and each return of kResult.
@@ -150,8 +164,9 @@ struct HelloRecord {
 struct ClassHeader {
   uint64_t scheduling_class;
   uint32_t entries;  // ResourceEntry follow
-  uint32_t reserved;
+  uint32_t kept;     // of a dedicated class: as many more, what its workers keep; else kPooled
 };
+inline constexpr uint32_t kPooled = UINT32_MAX;
 
 struct ResourceEntry {
   int64_t amount;  // in 1/10000
@@ -169,6 +184,35 @@ struct LogHeader {
   uint32_t stream;  // 1 stdout, 2 stderr
   uint32_t bytes;   // text follows, without the newline
 };
+
+enum class ExitKind : uint32_t {
+  kConstructor = 1,  // the constructor raised; the bytes are the error as the binding packs it
+  kIntended = 2,     // the actor ends itself; the bytes are the end of a sentence
+};
+
+struct ActorExit {
+  ExitKind kind;
+  uint32_t bytes;  // follow
+};
+
+struct KillRecord {
+  uint64_t actor;
+  uint32_t no_restart;
+  uint32_t reserved;
+};
+
+enum class QueryKind : uint32_t {
+  kFindActor = 1,     // text: a key of a name; answer: the id, which the answer contains, or nothing
+  kNamedActors = 2,   // answer: for each, uint32 length and key
+  kPendingCalls = 3,  // text: the id (8 bytes); answer: uint64, how many of the asker's calls
+};
+
+struct QueryRecord {
+  uint64_t object;  // of the asker's own ids: it becomes ready with the answer
+  QueryKind kind;
+  uint32_t bytes;  // text follows
+};
+static_assert(sizeof(QueryRecord) == 16);
 
 struct JumboRecord {
   Location where;

@@ -45,6 +45,9 @@ struct SubmitRequest {
   uint32_t returns = 1;
   int32_t max_retries = 3;
   uint32_t flags = 0;
+  // In a worker: the sequence of the call in which this is submitted. By default that of the task
+  // on top of the stack; an actor that runs several calls must say, 0 for none.
+  uint64_t caller = UINT64_MAX;
 };
 
 // Tokens of watched objects that have become ready, and an event that an event loop or a service
@@ -80,9 +83,19 @@ class BOLIDE_API Client : public Pump {
   // one reference. Fails only when the runtime is closed.
   virtual Result<ObjectEntry*> submit(const SubmitRequest& request) = 0;
   // define_class makes a scheduling class known; amounts in 1/10000, `key` as computed by the
-  // caller from the same list. Idempotent.
-  virtual Status define_class(uint64_t key,
-                              std::span<const std::pair<std::string, int64_t>> need) = 0;
+  // caller from the same lists. Idempotent. With `kept` it is a class of constructors: what their
+  // actors hold for life.
+  using Quantities = std::span<const std::pair<std::string, int64_t>>;
+  virtual Status define_class(uint64_t key, Quantities need, const Quantities* kept) = 0;
+
+  // --- actors
+  // is_actor_call tells whether the pending object is made by a call of an actor. In a worker, which
+  // does not know that of all references, it may be false all the same.
+  virtual bool is_actor_call(ObjectEntry* entry) = 0;
+  // kill_actor ends the actor's process at once; unless `no_restart`, it may start again.
+  virtual Status kill_actor(ObjectId actor, bool no_restart) = 0;
+  // query asks the node; the entry becomes ready with the answer (records.h tells its bytes).
+  virtual Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) = 0;
 
   // cancel ends the task that makes the object, if it has not ended, and, `recursive`, the tasks
   // that it has started. One that has begun is interrupted; `force`: its worker is killed.

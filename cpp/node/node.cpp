@@ -138,6 +138,9 @@ void Node::stop() {
   settled_.clear();
   for (Task* task : tasks) drop_task(task);
   tasks_ = 0;
+  unreferenced_.clear();
+  names_.clear();
+  actors_.clear();
   drain_releases();
   close_chunks(arena_.give_back_all_empty());
   if (alone) close_descriptors();
@@ -184,6 +187,11 @@ std::vector<Task*> Node::unfinished_tasks() {
   }
   for (const auto& [id, waiting] : dependents_) tasks.insert(waiting.begin(), waiting.end());
   scheduler_.for_each_queued([&](sched::Task* task) { tasks.insert(static_cast<Task*>(task)); });
+  for (const auto& [id, actor] : actors_) {
+    sched::Actors::for_each_held(
+        *actor, [&](sched::Task* call) { tasks.insert(static_cast<Task*>(call)); });
+    if (actor->creation != nullptr) tasks.insert(actor->creation);
+  }
   return {tasks.begin(), tasks.end()};
 }
 
@@ -208,10 +216,7 @@ void Node::drop_task(Task* task) {
                                 ipc::kError | ipc::kSystemError);
     objects_.release(entry);
   }
-  for (uint64_t id : task->dependencies()) objects_.release(objects_.find(ObjectId{id}));
-  for (uint64_t id : task->contained()) objects_.release(objects_.find(ObjectId{id}));
-  objects_.release(task->function);
-  Task::destroy(task);
+  drop_arguments(task);
 }
 
 void Node::after_fork() {
@@ -279,7 +284,7 @@ void Node::start_worker() {
     return;
   }
   ++started_workers_;
-  start_deadlines_[worker] = now() + options_.start_timeout;
+  deadlines_[worker] = now() + options_.start_timeout;
   WorkerLink* link = made->get();
   links_[worker] = made.take();
   const size_t count = polled_count_.load(std::memory_order_relaxed);  // written under the lock
@@ -346,7 +351,7 @@ NodeStats Node::stats() {
   stats.store = objects_.registry().stats();
   stats.tasks = tasks_;
   stats.ready = scheduler_.ready();
-  stats.workers = scheduler_.alive() + scheduler_.starting();
+  stats.workers = scheduler_.alive() + scheduler_.dedicated() + scheduler_.starting();
   stats.idle_workers = scheduler_.idle();
   stats.waiting_workers = scheduler_.waiting_workers();
   stats.started_workers = started_workers_;
@@ -354,6 +359,7 @@ NodeStats Node::stats() {
   stats.submitted = submitted_;
   stats.completed = completed_;
   stats.functions = functions_;
+  for (const auto& [id, actor] : actors_) stats.actors += actor->dead() ? 0 : 1;
   return stats;
 }
 

@@ -11,6 +11,8 @@
 //   node_tasks.cpp    a task's life: admission, dependencies, sending, results, failure
 //   node_retries.cpp  attempts that failed, and workers that leave
 //   node_cancel.cpp   cancelling tasks
+//   node_actors.cpp   actors: made, called, found by name
+//   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
 //   node_records.cpp  what arrives through a worker's ring
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
@@ -27,6 +29,7 @@
 
 #include "base/api.h"
 #include "ipc/bell.h"
+#include "node/actor.h"
 #include "node/client.h"
 #include "node/objects.h"
 #include "node/system_error.h"
@@ -71,9 +74,13 @@ struct NodeStats {
   uint64_t submitted;        // ever
   uint64_t completed;        // ever
   uint64_t functions;        // exported and alive; they are among the objects
+  uint64_t actors;           // not dead; those with handles are among the objects
 };
 
-class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOwner {
+class BOLIDE_API Node : public Client,
+                        private sched::Actions,
+                        private sched::Actors::Actions,
+                        private ObjectsOwner {
  public:
   static Result<std::unique_ptr<Node>> start(NodeOptions options);
   ~Node() override;
@@ -91,9 +98,11 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
 
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
-  Status define_class(uint64_t key,
-                      std::span<const std::pair<std::string, int64_t>> need) override;
+  Status define_class(uint64_t key, Quantities need, const Quantities* kept) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
+  bool is_actor_call(ObjectEntry* entry) override;
+  Status kill_actor(ObjectId actor, bool no_restart) override;
+  Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
   Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
@@ -168,11 +177,15 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void span_freed(ClientId owner, const Location& where) override;
   void chunk_closed(ChunkId chunk) override;
   void function_freed(ObjectId function) override;
+  void actor_freed(ObjectId actor) override;
 
   // node_tasks.cpp
   Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
+  bool arguments_exist(Task* task);
+  ObjectEntry* book(Task* task, WorkerLink* submitter);
+  bool await_dependencies(Task* task);
+  ObjectEntry* failed_dependency(Task* task);
   void make_ready(Task* task);
-  void run_when_ready(Task* task);
   void send_task(WorkerLink& link, Task* task, bool inlined);
   void send_value(WorkerLink& link, ObjectEntry* entry);
   void send_chunk(WorkerLink& link, ChunkId chunk);
@@ -181,11 +194,17 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void fail_unsendable();
   void mark_dirty(WorkerLink& link);
   void finish(Task* task);
+  void drop_arguments(Task* task);
+  ObjectEntry* fail_unbooked(const ipc::TaskHeader& header, WorkerLink* submitter,
+                             const std::string& value);
   void settle();
   void fail(Task* task, SystemErrorKind kind, std::string_view text);
   void fail_like(Task* task, ObjectEntry* cause);
   void value_ready(ObjectEntry* entry);
   ObjectEntry* return_entry(Task* task, uint32_t index);
+  store::ValueBytes bytes_of(ObjectEntry* entry);
+  Status book_value(ObjectEntry* entry, ClientId owner);
+  static Status closed_status();
 
   // node_retries.cpp
   void task_lost(Task* task, const std::string& how, int pid);
@@ -199,11 +218,38 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void cancel_maker(ObjectEntry* entry, bool force, bool recursive);
   Status on_cancel(WorkerLink& link, ipc::Reader& in);
   bool withdraw(Task* task);
+  void unwait(Task* task);
   std::vector<Task*> descendants(const Task* task);
   void interrupt(Task* task, bool force, bool recursive);
   void send_interrupts();
-  void fail_cancelled(Task* task);
+  void fail_cancelled(Task* task, const char* state = "had not begun");
   std::string cancellation_text(Task* task, const char* state);
+  // node_actors.cpp
+  Actor* find_actor(ObjectId id);
+  Status declare_actor(ObjectEntry* entry, ClientId owner);
+  void forget_actor(Actor* actor);
+  Result<ObjectEntry*> admit_creation(Task* task);
+  Result<ObjectEntry*> admit_call(Task* task, WorkerLink* submitter, bool unwanted);
+  void send_call(sched::Actor& actor, sched::Task& call) override;
+  void begin_actor(WorkerLink& link, Task* creation);
+  bool answered(WorkerLink& link, Task* task, const ipc::ResultHeader& result, bool again);
+  std::string describe(const Actor& actor) const;
+  std::string method_name(const Actor& actor, Task* call);
+  std::vector<std::byte> answer(ipc::QueryKind kind, std::string_view text, ClientId asker,
+                                uint64_t* contained);
+  Status on_query(WorkerLink& link, ipc::Reader& in);
+
+  // node_actor_ends.cpp
+  Status on_actor_exit(WorkerLink& link, ipc::Reader& in);
+  Status on_kill(WorkerLink& link, ipc::Reader& in);
+  void kill(Actor& actor, bool no_restart);
+  void end_actor(Actor& actor, SystemErrorKind kind, std::string_view text);
+  void end_unreferenced_actors();
+  void give_up_creation(Actor& actor);
+  void creation_failed(Task* creation, SystemErrorKind kind, std::string_view text);
+  void owner_gone(ClientId owner, const std::string& how);
+  void lose_actor(WorkerLink& link, const std::string& how, int pid);
+  void fail_call(Task* call, const std::string& value);
 
   // node_records.cpp
   bool drain_link(WorkerLink& link);
@@ -223,8 +269,8 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   Status on_jumbo(WorkerLink& link, ipc::Reader& in);
   Status set_value(ObjectEntry* entry, ipc::Reader& in, const ipc::ValueHeader& header,
                    ClientId owner);
-  sched::SchedulingClass* define(uint64_t key,
-                                 std::span<const std::pair<std::string, int64_t>> need);
+  sched::Need need_of(Quantities quantities);
+  sched::SchedulingClass* define(uint64_t key, Quantities need, const Quantities* kept);
 
   // node_pump.cpp
   void drain_releases();
@@ -242,7 +288,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   void read_output(int index);
   void worker_exited(uint32_t worker, const std::string& how);
   void template_lost();
-  void check_starts();
+  void check_deadlines();
   void fail_all_ready(const std::string& text);
   void rouse_leader();
   void drain_output(WorkerLink& link);
@@ -265,6 +311,10 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   Objects objects_;
   store::Arena arena_;
   sched::Scheduler scheduler_;
+  sched::Actors calls_{*this};
+  std::unordered_map<uint64_t, std::unique_ptr<Actor>> actors_;
+  std::unordered_map<std::string, Actor*> names_;
+  std::vector<ObjectId> unreferenced_;  // actors whose last handle has just gone
   std::unordered_map<uint64_t, std::vector<Task*>> dependents_;
   std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
   std::vector<Task*> settled_;  // their last dependency has come
@@ -296,7 +346,7 @@ class BOLIDE_API Node : public Client, private sched::Actions, private ObjectsOw
   uint32_t failed_starts_ = 0;  // in a row
   std::string pending_failure_;  // no worker can be started: fail what is ready, with this
   uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised
-  std::unordered_map<uint32_t, Nanos> start_deadlines_;
+  std::unordered_map<uint32_t, Nanos> deadlines_;  // to greet, or to be gone: else it is killed
   std::vector<uint32_t> interrupting_;  // workers that have not seen an interrupt yet
   Nanos interrupt_again_ = INT64_MAX;   // when they are to be signalled again
   Nanos interrupt_pause_ = 0;           // between that and the next time

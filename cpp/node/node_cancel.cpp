@@ -62,18 +62,31 @@ void Node::cancel_maker(ObjectEntry* entry, bool force, bool recursive) {
   rouse_leader();
 }
 
+// unwait: the task is not to run, whatever becomes of its dependencies.
+void Node::unwait(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    auto place = dependents_.find(id);
+    if (place == dependents_.end()) continue;
+    // From the back: whoever gives up many begins with those that came last.
+    std::vector<Task*>& waiting = place->second;
+    for (size_t i = waiting.size(); i-- > 0 && task->waiting_for > 0;) {
+      if (waiting[i] != task) continue;
+      waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(i));
+      --task->waiting_for;
+    }
+    if (!waiting.empty()) continue;
+    dependents_.erase(place);
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    entry->flags = static_cast<uint8_t>(entry->flags & ~store::kHasDependents);
+  }
+  std::erase(settled_, task);
+}
+
 // withdraw takes a task that has not begun out of the scheduler's hands; false if it has begun.
 bool Node::withdraw(Task* task) {
   if (task->state == sched::TaskState::kWaiting) {
-    for (uint64_t id : task->dependencies()) {
-      auto place = dependents_.find(id);
-      if (place == dependents_.end()) continue;
-      std::erase(place->second, task);
-      if (!place->second.empty()) continue;
-      dependents_.erase(place);
-      ObjectEntry* entry = objects_.find(ObjectId{id});
-      entry->flags = static_cast<uint8_t>(entry->flags & ~store::kHasDependents);
-    }
+    unwait(task);
+    if (task->calls != nullptr) calls_.forget(task);
     return true;
   }
   if (task->state == sched::TaskState::kAssigned) {
@@ -82,9 +95,13 @@ bool Node::withdraw(Task* task) {
     const bool ours = link_of(worker)->take_back_one(task, &unsent);
     for (const Location& span : unsent) arena_.free(span);
     if (!ours) return false;
+    if (task->calls != nullptr) {
+      calls_.withdrawn(task);
+      return true;
+    }
     scheduler_.taken_back(worker, task);
   }
-  scheduler_.forget(task);
+  task->calls != nullptr ? calls_.forget(task) : scheduler_.forget(task);
   return true;
 }
 
@@ -93,6 +110,8 @@ bool Node::withdraw(Task* task) {
 std::vector<Task*> Node::descendants(const Task* task) {
   std::unordered_multimap<uint64_t, Task*> children;
   for (Task* other : unfinished_tasks()) {
+    // The actors that it has made are not cancelled, only the calls.
+    if ((other->header.flags & ipc::kActorCreation) != 0) continue;
     if (other->parent != 0) children.emplace(other->parent, other);
   }
   std::vector<Task*> found;
@@ -114,8 +133,9 @@ void Node::interrupt(Task* task, bool force, bool recursive) {
   WorkerLink& link = *link_of(*task->worker);
   const WorkerLink::Outstanding* entry = link.find_task(task);
   if (entry == nullptr) return;  // it could not be sent, and fails for that
-  // One that runs on top of another is only interrupted: the other is not to die with it.
-  if (force && !entry->inlined) {
+  // One that runs on top of another is only interrupted: the other is not to die with it. So is a
+  // call of an actor, which has a state and other calls.
+  if (force && !entry->inlined && task->calls == nullptr) {
     task->killed = true;
     if (link.pid > 0) os::kill_group(link.pid, SIGKILL);
     return;
@@ -144,8 +164,8 @@ void Node::send_interrupts() {
 }
 
 // fail_cancelled ends a task that is nowhere in the scheduler.
-void Node::fail_cancelled(Task* task) {
-  fail(task, SystemErrorKind::kTaskCancelled, cancellation_text(task, "had not begun"));
+void Node::fail_cancelled(Task* task, const char* state) {
+  fail(task, SystemErrorKind::kTaskCancelled, cancellation_text(task, state));
 }
 
 std::string Node::cancellation_text(Task* task, const char* state) {

@@ -11,11 +11,11 @@ constexpr uint32_t kSubmitsPerDrain = 32;
 constexpr size_t kReleasesPerNudge = 4096;
 constexpr uint64_t kLargeObject = 1 << 20;
 
-Status closed_status() {
+}  // namespace
+
+Status Node::closed_status() {
   return Status(Code::kClosed, "the runtime was shut down; call bolide.init() to start a new one");
 }
-
-}  // namespace
 
 ObjectId Node::next_ids(uint32_t count) {
   const ObjectId id = make_object_id(kDriver, next_counter_);
@@ -60,23 +60,34 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
   return first;
 }
 
-Status Node::define_class(uint64_t key,
-                          std::span<const std::pair<std::string, int64_t>> need) {
+Status Node::define_class(uint64_t key, Quantities need, const Quantities* kept) {
   MutexLock lock(mutex_);
-  define(key, need);
+  define(key, need, kept);
   return Status();
 }
 
-sched::SchedulingClass* Node::define(uint64_t key,
-                                     std::span<const std::pair<std::string, int64_t>> need) {
-  if (sched::SchedulingClass* known = scheduler_.cls(key)) return known;
-  sched::Need quantities;
-  for (const auto& [name, amount] : need) {
-    quantities.push_back({scheduler_.ledger().intern(name), amount});
+sched::Need Node::need_of(Quantities quantities) {
+  sched::Need need;
+  for (const auto& [name, amount] : quantities) {
+    need.push_back({scheduler_.ledger().intern(name), amount});
   }
-  std::sort(quantities.begin(), quantities.end(),
+  std::sort(need.begin(), need.end(),
             [](const auto& a, const auto& b) { return a.resource < b.resource; });
-  return scheduler_.define(key, std::move(quantities));
+  return need;
+}
+
+sched::SchedulingClass* Node::define(uint64_t key, Quantities need, const Quantities* kept) {
+  if (sched::SchedulingClass* known = scheduler_.cls(key)) return known;
+  if (kept == nullptr) return scheduler_.define(key, need_of(need));
+  return scheduler_.define_dedicated(key, need_of(need), need_of(*kept));
+}
+
+// book_value does what is special about the value that an object was put with: a function, an
+// actor. On an error the object is as if it had not been put.
+Status Node::book_value(ObjectEntry* entry, ClientId owner) {
+  if ((entry->value_flags & ipc::kFunction) != 0) ++functions_;
+  if ((entry->value_flags & ipc::kActor) == 0) return Status();
+  return declare_actor(entry, owner);
 }
 
 Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
@@ -86,9 +97,9 @@ Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
   drain_releases();
   ObjectEntry* entry = objects_.add(next_ids(1), 1);
   objects_.table().set_inline(entry, data, size, flags);
-  if ((flags & ipc::kFunction) != 0) ++functions_;
   Status held = objects_.hold_contained(entry, contained.data(),
                                         static_cast<uint32_t>(contained.size()));
+  if (held.is_ok() && flags != 0) held = book_value(entry, kDriver);
   if (!held.is_ok()) {
     objects_.release(entry);
     return held;
@@ -158,9 +169,9 @@ Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
     arena_.free(slot.where);
     return sealed;
   }
-  if ((flags & ipc::kFunction) != 0) ++functions_;
   Status held = objects_.hold_contained(entry, contained.data(),
                                         static_cast<uint32_t>(contained.size()));
+  if (held.is_ok() && flags != 0) held = book_value(entry, kDriver);
   if (!held.is_ok()) {
     objects_.release(entry);
     return held;
@@ -208,14 +219,15 @@ void Node::release(ObjectEntry* entry) {
   const bool ready = entry->ready();
   const bool large = ready && entry->holding == store::Holding::kStored &&
                      entry->where.size >= kLargeObject;
-  const bool function = ready && (entry->value_flags & ipc::kFunction) != 0;  // may capture much
+  // A function may have captured much, and an actor is a process.
+  const bool special = ready && (entry->value_flags & (ipc::kFunction | ipc::kActor)) != 0;
   {
     MutexLock lock(release_mutex_);
     released_.push_back(entry);
     has_released_.store(true, std::memory_order_release);  // partner: drain_releases
     // The next call drains the list; without one, memory must go back all the same.
     if (!quiet_) {
-      if (large || function || released_.size() == kReleasesPerNudge) supervisor_event_.ring();
+      if (large || special || released_.size() == kReleasesPerNudge) supervisor_event_.ring();
       return;
     }
   }

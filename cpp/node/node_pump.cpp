@@ -48,6 +48,7 @@ void Node::drain_releases() {
 
 void Node::flush_links() {
   fail_unsendable();
+  if (!unreferenced_.empty()) end_unreferenced_actors();
   for (WorkerLink* link : dirty_) link->flush();
   std::erase_if(dirty_, [](WorkerLink* link) { return !link->has_overflow(); });
 }

@@ -89,6 +89,12 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       return on_log(link, in);
     case RecordType::kJumbo:
       return on_jumbo(link, in);
+    case RecordType::kActorExit:
+      return on_actor_exit(link, in);
+    case RecordType::kKillActor:
+      return on_kill(link, in);
+    case RecordType::kQuery:
+      return on_query(link, in);
     case RecordType::kFreeSpan: {
       const auto where = in.take<Location>();
       auto& spans = link.jumbo_spans;
@@ -105,7 +111,7 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       if (link.hello) return malformed("a second greeting");
       link.hello = true;
       link.pid = static_cast<pid_t>(hello.pid);
-      start_deadlines_.erase(link.worker.id.value);
+      deadlines_.erase(link.worker.id.value);
       failed_starts_ = 0;
       scheduler_.worker_ready(link.worker, coarse_now_);
       return Status();
@@ -148,6 +154,10 @@ Status Node::on_result(WorkerLink& link, ipc::Reader& in) {
   }
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
+  if (link.actor != nullptr) {
+    if (answered(link, task, result, false)) finish(task);
+    return Status();
+  }
   scheduler_.completed(link.worker, task, inlined, static_cast<Nanos>(result.duration),
                        coarse_now_);
   if ((result.flags & ipc::kLeaving) != 0) part_with(link);
@@ -180,12 +190,7 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   // A stale handle of a function is the user's error, not the worker's.
   const std::string error =
       encode_system_error(SystemErrorKind::kRaySystem, admitted.status().message());
-  for (uint32_t i = 0; i < header.returns; ++i) {
-    ObjectEntry* entry = objects_.add(return_of(id, i), 1);
-    objects_.table().set_inline(entry, error.data(), error.size(),
-                                ipc::kError | ipc::kSystemError);
-    link.held.insert(entry->id.value, 1);
-  }
+  fail_unbooked(header, &link, error);
   return Status();
 }
 
@@ -202,9 +207,11 @@ Status Node::on_put(WorkerLink& link, ipc::Reader& in) {
     objects_.table().erase(entry);
     return set;
   }
-  if ((header.flags & ipc::kFunction) != 0) ++functions_;
   link.held.insert(id.value, 1);
-  return Status();
+  if (header.flags == 0) return Status();
+  Status booked = book_value(entry, link.client);
+  // Of a name that is taken the worker learns by asking who has it.
+  return booked.code() == Code::kExists ? Status() : std::move(booked);
 }
 
 Status Node::on_acquire(WorkerLink& link, ipc::Reader& in) {
@@ -329,15 +336,20 @@ Status Node::on_chunk_returned(WorkerLink& link, ipc::Reader& in) {
 Status Node::on_define_class(WorkerLink&, ipc::Reader& in) {
   const auto header = in.take<ipc::ClassHeader>();
   if (!in.ok() || header.entries > 1024) return malformed("a scheduling class");
+  const uint32_t kept_entries = header.kept == ipc::kPooled ? 0 : header.kept;
+  if (kept_entries > 1024) return malformed("a scheduling class");
   std::vector<std::pair<std::string, int64_t>> need;
-  for (uint32_t i = 0; i < header.entries; ++i) {
+  std::vector<std::pair<std::string, int64_t>> kept;
+  for (uint32_t i = 0; i < header.entries + kept_entries; ++i) {
     const auto entry = in.take<ipc::ResourceEntry>();
     const std::byte* name = in.bytes(entry.name_bytes);
     if (!in.ok() || entry.amount <= 0) return malformed("a scheduling class");
-    need.emplace_back(std::string(reinterpret_cast<const char*>(name), entry.name_bytes),
+    (i < header.entries ? need : kept)
+        .emplace_back(std::string(reinterpret_cast<const char*>(name), entry.name_bytes),
                       entry.amount);
   }
-  define(header.scheduling_class, need);
+  const Quantities keeps = kept;
+  define(header.scheduling_class, need, header.kept == ipc::kPooled ? nullptr : &keeps);
   return Status();
 }
 
@@ -378,13 +390,11 @@ void Node::span_freed(ClientId owner, const Location& where) {
     arena_.free(where);
     return;
   }
-  for (const auto& [id, link] : links_) {
-    if (link->client != owner) continue;
-    link->send(RecordType::kFreeSpan, sizeof where,
-               [&](std::byte* to) { ipc::Writer(to).put(where); });
-    mark_dirty(*link);
-    return;
-  }
+  WorkerLink* link = link_of(owner.value - 1);  // see start_worker
+  if (link == nullptr) return;
+  link->send(RecordType::kFreeSpan, sizeof where,
+             [&](std::byte* to) { ipc::Writer(to).put(where); });
+  mark_dirty(*link);
 }
 
 void Node::chunk_closed(ChunkId chunk) {

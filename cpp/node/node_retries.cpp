@@ -5,16 +5,6 @@
 #include "node/node.h"
 
 namespace bolide::node {
-namespace {
-
-using store::Holding;
-
-bool may_retry(const ipc::TaskHeader& header) {
-  return header.max_retries < 0 || header.attempt < static_cast<uint32_t>(header.max_retries);
-}
-
-}  // namespace
-
 // task_lost: the worker died while it ran this task.
 void Node::task_lost(Task* task, const std::string& how, int pid) {
   if (task->killed) {
@@ -28,7 +18,7 @@ void Node::task_lost(Task* task, const std::string& how, int pid) {
          cancellation_text(task, "was running, and its worker died"));
     return;
   }
-  if (may_retry(task->header)) {
+  if (task->may_retry()) {
     retry(task);
     return;
   }
@@ -53,11 +43,22 @@ Status Node::on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
                           const ipc::ResultHeader& result) {
   Task* task = entry->task;
   const bool asked = (task->header.flags & ipc::kRetryExceptions) != 0;
-  if (!asked || result.returns != 0 || !may_retry(task->header)) {
+  if (!asked || result.returns != 0 || !task->may_retry()) {
     return Status(Code::kCorrupt, "a worker sent a malformed record: a retry that was not asked for");
   }
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
+  if (link.actor != nullptr) {
+    if (task->cancelled) {
+      answered(link, task, result, false);
+      fail_cancelled(task, "was running");
+      return Status();
+    }
+    ++task->header.attempt;
+    ++retries_;
+    answered(link, task, result, true);
+    return Status();
+  }
   scheduler_.completed(link.worker, task, inlined, static_cast<Nanos>(result.duration),
                        coarse_now_);
   if ((result.flags & ipc::kLeaving) != 0) part_with(link);
@@ -79,12 +80,7 @@ void Node::part_with(WorkerLink& link) {
 std::string Node::task_name(Task* task) {
   if (!task->name().empty()) return std::string(task->name());
   // An exported function begins with its name: uint32 length, then UTF-8.
-  store::ValueBytes value{};
-  if (task->function->holding == Holding::kStored) {
-    value = {resolve_locked(task->function->where), task->function->where.size};
-  } else {
-    value = store::ObjectTable::inline_value(task->function);
-  }
+  const store::ValueBytes value = bytes_of(task->function);
   uint32_t length = 0;
   if (value.data == nullptr || value.size < sizeof length) return "?";
   std::memcpy(&length, value.data, sizeof length);

@@ -1,8 +1,11 @@
 // node_tasks: a task's life: admitted, waiting for its dependencies, sent to a worker, ended by a
 // result, a failure or a lost worker.
+#include <signal.h>
+
 #include <algorithm>
 
 #include "node/node.h"
+#include "os/process.h"
 
 namespace bolide::node {
 namespace {
@@ -50,17 +53,39 @@ WorkerLink* Node::link_of(uint32_t worker) const {
 // the entry of the first return, held once for the submitter (nullptr when it returns nothing).
 // `unwanted`: its parent was cancelled when it was on its way here. The task may be gone afterwards.
 Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwanted) {
+  if ((task->header.flags & (ipc::kActorCall | ipc::kActorCreation)) != 0) {
+    return (task->header.flags & ipc::kActorCall) != 0 ? admit_call(task, submitter, unwanted)
+                                                       : admit_creation(task);
+  }
   const uint64_t key = task->header.scheduling_class;
   task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
   task->function = objects_.find(ObjectId{task->header.function});
-  bool known = task->cls != nullptr && task->function != nullptr;
-  for (uint64_t id : task->dependencies()) known = known && objects_.find(ObjectId{id}) != nullptr;
-  for (uint64_t id : task->contained()) known = known && objects_.find(ObjectId{id}) != nullptr;
-  if (!known) {
+  if (task->cls == nullptr || task->function == nullptr || !arguments_exist(task)) {
     Task::destroy(task);
     return Status(Code::kInvalid,
                   "a task names a function, scheduling class or reference that does not exist");
   }
+  ObjectEntry* first = book(task, submitter);
+  if (unwanted) {
+    fail_cancelled(task);
+  } else if (await_dependencies(task)) {
+    make_ready(task);
+  }
+  return first;
+}
+
+bool Node::arguments_exist(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    if (objects_.find(ObjectId{id}) == nullptr) return false;
+  }
+  for (uint64_t id : task->contained()) {
+    if (objects_.find(ObjectId{id}) == nullptr) return false;
+  }
+  return true;
+}
+
+// book takes the references that a task holds, and makes its returns.
+ObjectEntry* Node::book(Task* task, WorkerLink* submitter) {
   ++task->function->refs;
   for (uint64_t id : task->dependencies()) ++objects_.find(ObjectId{id})->refs;
   for (uint64_t id : task->contained()) ++objects_.find(ObjectId{id})->refs;
@@ -71,18 +96,13 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
     if (i == 0) task->result = entry;
     if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
   }
-  ObjectEntry* first = task->result;
   ++tasks_;
   ++submitted_;
-  if (unwanted) {
-    fail_cancelled(task);
-  } else {
-    run_when_ready(task);
-  }
-  return first;
+  return task->result;
 }
 
-void Node::run_when_ready(Task* task) {
+// await_dependencies has the task told when they are ready; true: they all are.
+bool Node::await_dependencies(Task* task) {
   for (uint64_t id : task->dependencies()) {
     ObjectEntry* entry = objects_.find(ObjectId{id});
     if (entry->ready()) continue;
@@ -90,22 +110,33 @@ void Node::run_when_ready(Task* task) {
     dependents_[id].push_back(task);
     ++task->waiting_for;
   }
-  if (task->waiting_for == 0) make_ready(task);
+  return task->waiting_for == 0;
+}
+
+ObjectEntry* Node::failed_dependency(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if ((entry->value_flags & ipc::kError) != 0) return entry;
+  }
+  return nullptr;
 }
 
 void Node::make_ready(Task* task) {
-  for (uint64_t id : task->dependencies()) {
-    ObjectEntry* entry = objects_.find(ObjectId{id});
-    if ((entry->value_flags & ipc::kError) != 0) {
-      fail_like(task, entry);
-      return;
-    }
+  if (ObjectEntry* failed = failed_dependency(task)) {
+    if (task->calls != nullptr) calls_.forget(task);
+    fail_like(task, failed);
+  } else if (task->calls != nullptr) {
+    calls_.ready(task);
+  } else {
+    scheduler_.submit(task, coarse_now_);
   }
-  scheduler_.submit(task, coarse_now_);
 }
 
 void Node::assign(sched::Worker& worker, sched::Task& task, bool inlined) {
-  send_task(*link_of(worker), static_cast<Task*>(&task), inlined);
+  auto* sent = static_cast<Task*>(&task);
+  WorkerLink& link = *link_of(worker);
+  send_task(link, sent, inlined);
+  if ((sent->header.flags & ipc::kActorCreation) != 0) begin_actor(link, sent);
 }
 
 void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
@@ -155,8 +186,18 @@ void Node::fail_unsendable() {
   while (!unsendable_.empty()) {
     const auto [task, why] = std::move(unsendable_.back());
     unsendable_.pop_back();
-    scheduler_.taken_back(*task->worker, task);
-    scheduler_.forget(task);
+    WorkerLink& link = *link_of(*task->worker);
+    if (task->calls != nullptr) {
+      calls_.ended(task);
+    } else if (link.actor != nullptr) {  // a constructor: without it, the worker is of no use
+      scheduler_.abandon(link.worker, task);
+      link.actor->creation_out = false;
+      std::exchange(link.actor, nullptr)->link = nullptr;
+      if (link.pid > 0) os::kill_group(link.pid, SIGKILL);
+    } else {
+      scheduler_.taken_back(link.worker, task);
+      scheduler_.forget(task);
+    }
     fail(task, SystemErrorKind::kObjectStoreFull,
          "the call of '" + task_name(task) + "' with its " +
              std::to_string(task->header.dependencies) +
@@ -263,13 +304,33 @@ void Node::finish(Task* task) {
     if (entry->flags != 0) value_ready(entry);
   }
   for (uint32_t i = task->header.returns; i-- > 0;) objects_.release(return_entry(task, i));
+  drop_arguments(task);
+  --tasks_;
+  ++completed_;
+  settle();
+}
+
+// drop_arguments ends the record and what it holds beside its returns.
+void Node::drop_arguments(Task* task) {
   for (uint64_t id : task->dependencies()) objects_.release(objects_.find(ObjectId{id}));
   for (uint64_t id : task->contained()) objects_.release(objects_.find(ObjectId{id}));
   objects_.release(task->function);
   Task::destroy(task);
-  --tasks_;
-  ++completed_;
-  settle();
+}
+
+// fail_unbooked gives the returns of a call that could not be admitted this value; they are held
+// once for the submitter. The first of them, nullptr when there is none.
+ObjectEntry* Node::fail_unbooked(const ipc::TaskHeader& header, WorkerLink* submitter,
+                                 const std::string& value) {
+  ObjectEntry* first = nullptr;
+  for (uint32_t i = 0; i < header.returns; ++i) {
+    ObjectEntry* entry = objects_.add(return_of(ObjectId{header.task}, i), 1);
+    objects_.table().set_inline(entry, value.data(), value.size(),
+                                ipc::kError | ipc::kSystemError);
+    if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
+    if (i == 0) first = entry;
+  }
+  return first;
 }
 
 // settle lets tasks run whose last dependency has come. A failed dependency fails them at once,
@@ -286,6 +347,11 @@ void Node::settle() {
 }
 
 void Node::fail(Task* task, SystemErrorKind kind, std::string_view text) {
+  if ((task->header.flags & ipc::kActorCreation) != 0) {
+    creation_failed(task, SystemErrorKind::kActorDied,
+                    "Its constructor could not be run: " + std::string(text));
+    return;
+  }
   const std::string value = encode_system_error(kind, text);
   for (uint32_t i = 0; i < task->header.returns; ++i) {
     objects_.table().set_inline(return_entry(task, i), value.data(), value.size(),
@@ -294,15 +360,25 @@ void Node::fail(Task* task, SystemErrorKind kind, std::string_view text) {
   finish(task);
 }
 
+// bytes_of is where a value lies that is to be read here; data is nullptr if that cannot be.
+store::ValueBytes Node::bytes_of(ObjectEntry* entry) {
+  if (entry->holding != Holding::kStored) return store::ObjectTable::inline_value(entry);
+  return {resolve_locked(entry->where), entry->where.size};
+}
+
 void Node::fail_like(Task* task, ObjectEntry* cause) {
-  store::ValueBytes value{};
-  if (cause->holding == Holding::kStored) {
-    value = {resolve_locked(cause->where), cause->where.size};
-  } else {
-    value = store::ObjectTable::inline_value(cause);
-  }
+  const store::ValueBytes value = bytes_of(cause);
   if (value.data == nullptr) {
     fail(task, SystemErrorKind::kRaySystem, "the error of a dependency could not be read");
+    return;
+  }
+  if ((task->header.flags & ipc::kActorCreation) != 0) {
+    const std::string_view bytes(reinterpret_cast<const char*>(value.data), value.size);
+    if ((cause->value_flags & ipc::kSystemError) == 0) {
+      creation_failed(task, SystemErrorKind::kActorInitFailed, bytes);
+    } else {
+      fail(task, SystemErrorKind::kRaySystem, system_error_text(bytes));
+    }
     return;
   }
   for (uint32_t i = 0; i < task->header.returns; ++i) {

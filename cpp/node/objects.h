@@ -22,7 +22,7 @@
 
 namespace bolide::node {
 
-// What the owner does when bytes or functions go.
+// What the owner does when bytes, functions or actors go.
 class ObjectsOwner {
  public:
   virtual ~ObjectsOwner() = default;
@@ -31,6 +31,7 @@ class ObjectsOwner {
   // The chunk was closed: readers may unmap it.
   virtual void chunk_closed(ChunkId chunk) = 0;
   virtual void function_freed(ObjectId function) = 0;
+  virtual void actor_freed(ObjectId actor) = 0;
 };
 
 class BOLIDE_API Objects {

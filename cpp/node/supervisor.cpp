@@ -30,7 +30,7 @@ void Node::supervise() {
     const bool submitting = now() - submit_drained_ < kSubmittingWithin;
     if (!has_leader() && !submitting) drain();
     close_chunks(arena_.trim(now()));
-    check_starts();
+    check_deadlines();
     if (now() >= interrupt_again_) send_interrupts();
     flush_links();
     const Nanos time = now();
@@ -46,7 +46,7 @@ void Node::supervise() {
     if (const auto look = scheduler_.next_look(time)) until = std::min(until, *look);
     if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
-    for (const auto& [worker, deadline] : start_deadlines_) until = std::min(until, deadline);
+    for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
     until = std::min(until, interrupt_again_);
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
@@ -113,10 +113,14 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   }
   if (link->pid > 0) os::kill_group(link->pid, SIGKILL);  // what it started and left behind
   const int pid = link->pid;
-  if (!link->hello && !link->retiring) {
-    ++failed_starts_;
-    start_deadlines_.erase(worker);
-  }
+  if (!link->hello && !link->retiring) ++failed_starts_;
+  deadlines_.erase(worker);
+  const bool failed = link->failed;
+  const std::string cause = failed ? "it was stopped after a malformed record" : how;
+  const ClientId client = link->client;
+  const bool expected = link->retiring;
+  const bool was_actor = link->actor != nullptr;
+  if (was_actor) lose_actor(*link, cause, pid);
   // Newest first, so that the queue has them in their order.
   auto outstanding = std::move(link->outstanding);
   link->outstanding.clear();
@@ -131,9 +135,9 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
     }
   }
   scheduler_.worker_gone(link->worker);
-  const bool failed = link->failed;
-  for (Task* task : lost) task_lost(task, failed ? "it was stopped after a malformed record" : how, pid);
+  for (Task* task : lost) task_lost(task, cause, pid);
   bury(link);
+  if (was_actor || !expected) owner_gone(client, cause);
   if (failed_starts_ >= kFailedStartsAtMost) {
     fail_all_ready("No worker could be started: " + std::to_string(failed_starts_) +
                    " in a row ended before they were ready (the last one: " + how +
@@ -184,17 +188,17 @@ void Node::template_lost() {
   for (uint32_t id : gone) worker_exited(id, "the template process ended: " + how);
 }
 
-// check_starts: a worker that does not greet in time is given up.
-void Node::check_starts() {
+// check_deadlines: a worker that does not greet, or does not leave, in time is given up.
+void Node::check_deadlines() {
   const Nanos time = now();
   if (!pending_failure_.empty()) fail_all_ready(std::exchange(pending_failure_, {}));
   std::vector<uint32_t> late;
-  for (const auto& [worker, deadline] : start_deadlines_) {
+  for (const auto& [worker, deadline] : deadlines_) {
     if (deadline <= time) late.push_back(worker);
   }
   for (uint32_t worker : late) {
     WorkerLink* link = link_of(worker);
-    start_deadlines_.erase(worker);
+    deadlines_.erase(worker);
     if (link != nullptr && link->pid > 0) {
       os::kill_group(link->pid, SIGKILL);
     } else {

@@ -44,6 +44,11 @@ struct Task : sched::Task {
     std::free(task);
   }
 
+  // may_retry: an attempt is left.
+  bool may_retry() const {
+    return header.max_retries < 0 || header.attempt < static_cast<uint32_t>(header.max_retries);
+  }
+
   std::byte* body() { return reinterpret_cast<std::byte*>(&header + 1); }
   uint64_t body_bytes() const { return body_size(header); }
 

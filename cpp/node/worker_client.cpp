@@ -166,7 +166,8 @@ Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
   flush_releases();
   const ObjectId id = next_ids(std::max<uint32_t>(1, request.returns));
   header.task = id.value;
-  header.sequence = running_.empty() ? 0 : running_.back();
+  header.sequence = request.caller;
+  if (request.caller == UINT64_MAX) header.sequence = running_.empty() ? 0 : running_.back();
   if (!interrupted_.empty() && std::find(interrupted_.begin(), interrupted_.end(),
                                          header.sequence) != interrupted_.end()) {
     header.flags |= ipc::kAfterInterrupt;
@@ -198,17 +199,21 @@ void WorkerClient::cancel(ObjectEntry* entry, bool force, bool recursive) {
   publish(Urgency::kAlways);
 }
 
-Status WorkerClient::define_class(uint64_t key,
-                                  std::span<const std::pair<std::string, int64_t>> need) {
-  uint64_t size = sizeof(ipc::ClassHeader);
-  for (const auto& [name, amount] : need) {
+Status WorkerClient::define_class(uint64_t key, Quantities need, const Quantities* kept) {
+  std::vector<std::pair<std::string, int64_t>> entries(need.begin(), need.end());
+  if (kept != nullptr) entries.insert(entries.end(), kept->begin(), kept->end());
+  const ipc::ClassHeader header{
+      key, static_cast<uint32_t>(need.size()),
+      kept == nullptr ? ipc::kPooled : static_cast<uint32_t>(kept->size())};
+  uint64_t size = sizeof header;
+  for (const auto& [name, amount] : entries) {
     size += sizeof(ipc::ResourceEntry) + ipc::align8(name.size());
   }
   MutexLock lock(mutex_);
   push_sized(RecordType::kDefineClass, size, lock, [&](std::byte* to) {
     ipc::Writer out(to);
-    out.put(ipc::ClassHeader{key, static_cast<uint32_t>(need.size()), 0});
-    for (const auto& [name, amount] : need) {
+    out.put(header);
+    for (const auto& [name, amount] : entries) {
       out.put(ipc::ResourceEntry{amount, static_cast<uint32_t>(name.size()), 0});
       out.bytes(name.data(), name.size());
     }

@@ -9,10 +9,13 @@
 //   1. What one process tells the node (acquire, submit, put, result, release) goes through one
 //      ring in program order, so a release never overtakes the message that replaces it.
 //   2. Each entry of the local table stands for one reference in the node's table.
-//   3. A task record is claimed before it is popped (claim.h).
+//   3. A task record is claimed before it is popped (claim.h); but a call of an actor that cannot be
+//      run now is stashed unclaimed, and claimed when it is run. So `claimed` says in either case
+//      how far the worker has come.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -58,6 +61,12 @@ class BOLIDE_API WorkerClient : public Client {
   Next inline_task(TaskView* task);
   // task_taken: the view has been decoded, its bytes may go.
   void task_taken();
+  // become_actor: this worker is an actor's from now on. What it is sent is never handed back.
+  void become_actor();
+  // stop_tasks: next_task gives nothing more but kShutdown.
+  void stop_tasks();
+  // leave tells that the actor ends, and why; the process is to follow.
+  void leave(ipc::ExitKind kind, std::string_view text);
   // function_value is an exported function's bytes, nullptr when it was never sent.
   const std::byte* function_value(uint64_t function, uint64_t* size);
   // forgotten returns functions that nobody can call any more.
@@ -85,9 +94,11 @@ class BOLIDE_API WorkerClient : public Client {
 
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
-  Status define_class(uint64_t key,
-                      std::span<const std::pair<std::string, int64_t>> need) override;
+  Status define_class(uint64_t key, Quantities need, const Quantities* kept) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
+  bool is_actor_call(ObjectEntry*) override { return false; }
+  Status kill_actor(ObjectId actor, bool no_restart) override;
+  Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
   Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
@@ -138,6 +149,9 @@ class BOLIDE_API WorkerClient : public Client {
   void release_space(bool all = false);
   std::byte* grow_result(uint64_t size);
   bool take_task(TaskView* task);
+  void read_task(const std::byte* data, uint64_t size, TaskView* task);
+  void take_stashed(TaskView* task);
+  void end_running(uint64_t sequence);
   void free_jumbo(const Location& where);
   void value_ready(ObjectEntry* entry);
   Status reserve_locked(uint64_t size, bool control, Nanos deadline, MutexLock& lock,
@@ -168,6 +182,10 @@ class BOLIDE_API WorkerClient : public Client {
   Location taken_jumbo_{};      // of the task that is being decoded
   bool holds_record_ = false;   // a task's record is being decoded: its space must stay
   bool shutdown_ = false;
+  bool is_actor_ = false;
+  bool stopped_ = false;
+  std::deque<std::vector<std::byte>> stash_;  // calls that came while none could be run
+  std::vector<std::byte> unstashed_;          // the one that is being decoded
   std::unordered_map<uint64_t, std::vector<std::byte>> functions_;
   std::vector<uint64_t> forgotten_;
   std::vector<std::byte> result_;

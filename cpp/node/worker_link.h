@@ -33,6 +33,8 @@
 
 namespace bolide::node {
 
+struct Actor;
+
 class BOLIDE_API WorkerLink {
  public:
   static constexpr uint64_t kNotSent = UINT64_MAX;
@@ -95,6 +97,7 @@ class BOLIDE_API WorkerLink {
   bool looks_empty() const { return !replies.has_data(); }
 
   sched::Worker worker;
+  Actor* actor = nullptr;  // whose worker it is, from the sending of its constructor on
   ClientId client{};
   pid_t pid = 0;
   uint64_t next_sequence = 1;

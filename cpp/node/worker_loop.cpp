@@ -86,6 +86,13 @@ bool WorkerClient::handle_record(ipc::Record& record) {
       if (task_waiter_->sleeping) wake(*task_waiter_);
       return false;
     }
+    if (is_actor_) {
+      // It belongs to nobody else, and what lies behind it may be what a thread here waits for.
+      stash_.emplace_back(data, data + size);
+      tasks_.pop();
+      if (jumbo_at.size != 0) free_jumbo(jumbo_at);
+      return true;
+    }
     // The thread that could run it is busy or blocked.
     const bool mine = ipc::try_claim(tasks_.control(), record, header.sequence,
                                      ipc::Purpose::kHandBack);
@@ -267,6 +274,15 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until, bool* wa
   inline_only_ = false;
   Next next = Next::kNothing;
   for (bool rung = false;;) {
+    if (stopped_) {
+      next = Next::kShutdown;
+      break;
+    }
+    if (!stash_.empty()) {
+      take_stashed(task);
+      next = Next::kTask;
+      break;
+    }
     if (!waiter.has_task && !has_leader()) drain();
     if (waiter.has_task) {
       waiter.has_task = false;
@@ -310,6 +326,22 @@ bool WorkerClient::take_task(TaskView* task) {
   uint64_t size;
   Location jumbo_at{};
   unwrap(record, &data, &size, &jumbo_at);
+  read_task(data, size, task);
+  const bool mine =
+      ipc::try_claim(tasks_.control(), record, task->header.sequence, ipc::Purpose::kRun);
+  tasks_.pop();
+  task_at_head_.store(false, std::memory_order_release);  // partner: looks_empty
+  if (!mine) {
+    if (jumbo_at.size != 0) free_jumbo(jumbo_at);
+    return false;
+  }
+  running_.push_back(task->header.sequence);
+  taken_jumbo_ = jumbo_at;
+  holds_record_ = true;
+  return true;
+}
+
+void WorkerClient::read_task(const std::byte* data, uint64_t size, TaskView* task) {
   ipc::Reader in(data, size);
   task->header = in.take<ipc::TaskHeader>();
   const ipc::TaskHeader& header = task->header;
@@ -320,22 +352,12 @@ bool WorkerClient::take_task(TaskView* task) {
   task->value_bytes = in.left();
   task->values = in.bytes(in.left());
   if (!in.ok()) give_up("bolide: a task record is too short\n");
-  const bool mine = ipc::try_claim(tasks_.control(), record, header.sequence, ipc::Purpose::kRun);
-  tasks_.pop();
-  task_at_head_.store(false, std::memory_order_release);  // partner: looks_empty
-  if (!mine) {
-    if (jumbo_at.size != 0) free_jumbo(jumbo_at);
-    return false;
-  }
-  running_.push_back(header.sequence);
-  taken_jumbo_ = jumbo_at;
-  holds_record_ = true;
-  return true;
 }
 
 void WorkerClient::task_taken() {
   MutexLock lock(mutex_);
   holds_record_ = false;
+  if (is_actor_) unstashed_ = {};
   if (taken_jumbo_.size != 0) free_jumbo(taken_jumbo_);
   taken_jumbo_ = Location{};
   release_space();
@@ -428,11 +450,20 @@ void WorkerClient::end_result(Nanos duration) {
   MutexLock lock(mutex_);
   push_sized(RecordType::kResult, result_.size(), lock,
              [&](std::byte* to) { std::memcpy(to, result_.data(), result_.size()); });
-  if (!interrupted_.empty()) std::erase(interrupted_, running_.back());
-  running_.pop_back();
+  end_running(reinterpret_cast<ipc::ResultHeader*>(result_.data())->sequence);
   flush_releases();
   publish(Urgency::kAlways);
   if (result_.capacity() > (1 << 20)) result_ = {};
+}
+
+// end_running: usually that on top has ended; in an actor that runs several calls, any.
+void WorkerClient::end_running(uint64_t sequence) {
+  if (!interrupted_.empty()) std::erase(interrupted_, sequence);
+  if (running_.back() == sequence) {
+    running_.pop_back();
+  } else {
+    running_.erase(std::find(running_.begin(), running_.end(), sequence));
+  }
 }
 
 void WorkerClient::write_output(uint32_t stream, std::string_view line) {

@@ -141,8 +141,12 @@ void Actors::back(Task* call) {
   ++call->calls->actor->held;
 }
 
-void Actors::ended(Task* call) {
+void Actors::ended(Task* call) { leave(call); }
+
+void Actors::withdrawn(Task* call) {
+  Actor& actor = *call->calls->actor;
   leave(call);
+  if (actor.held != 0) pump(actor);
 }
 
 // ---- sending

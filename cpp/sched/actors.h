@@ -117,11 +117,22 @@ class BOLIDE_API Actors {
   void completed(Task* call, Nanos duration, bool again);
   // back: the worker died, and this call is to be sent again. Newest first.
   void back(Task* call);
-  // ended: the worker died, or the call was taken out of its ring, and it will not be sent again.
+  // ended: the worker died, and it will not be sent again.
   void ended(Task* call);
+  // withdrawn: the call was taken out of the worker's ring, and will not be sent again.
+  void withdrawn(Task* call);
 
   // pending: calls of that caller which have not ended.
   static size_t pending(const Actor& actor, uint32_t caller);
+
+  // for_each_held visits the calls that have not been sent.
+  template <class Visit>
+  static void for_each_held(const Actor& actor, Visit visit) {
+    for (const auto& queue : actor.queues) {
+      for (Task* call = queue->calls.front(); call != nullptr; call = call->next) visit(call);
+      for (Task* call = queue->unready.front(); call != nullptr; call = call->next) visit(call);
+    }
+  }
 
   static bool audit(const Actor& actor);
 

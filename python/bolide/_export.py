@@ -72,9 +72,15 @@ def _found(module: str, function: Any) -> bool:
     found = sys.modules.get(module)
     for part in getattr(function, "__qualname__", "<").split("."):
         found = getattr(found, part, None)
-    return found is function or (
-        isinstance(found, RemoteFunction) and found.exported.function is function
-    )
+    return found is function or _function_in(found) is function
+
+
+def _function_in(found: Any) -> Any:
+    """The function or class inside of what `@remote` made of it, None if it is something else."""
+    if isinstance(found, RemoteFunction):
+        return found.exported.function
+    exported = getattr(type(found), "_ray_exported", 0) is None and found._ray_exported
+    return exported.function if exported else None
 
 
 class _ByName:
@@ -93,7 +99,7 @@ def _look_up(module: str, name: str) -> Any:
     found = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    return found.exported.function if isinstance(found, RemoteFunction) else found
+    return _function_in(found) or found
 
 
 def load_function(value: bytes) -> tuple[Any, str, int | None]:
@@ -120,6 +126,41 @@ def reduce_remote_function(function: RemoteFunction) -> tuple[Any, ...]:
         made = exported.function, *about, exported.max_calls
         return _rebuild_by_value, (made, options, bounds)
     return _rebuild, (exported.reference(), about, options, bounds)
+
+
+def reduce_actor_class(cls: Any) -> tuple[Any, ...]:
+    """How an ActorClass travels: as a RemoteFunction does, with what is known of its methods."""
+    exported = cls._ray_exported
+    methods = tuple(method.fields() for method in cls._ray_methods)
+    about = cls._ray_options.given, methods, cls._ray_async, cls._ray_init
+    if _running.stack and _running.stack[-1] is exported:
+        return _rebuild_class_itself, (exported.name, about)
+    if exported in _running.stack:
+        return _rebuild_class_by_value, (exported.function, exported.name, about)
+    return _rebuild_class, (exported.reference(), exported.name, about)
+
+
+def _rebuild_class_itself(name: str, about: tuple) -> Any:
+    return _remade_class(Exported.of_itself(name, False), about)
+
+
+def _rebuild_class_by_value(cls: type, name: str, about: tuple) -> Any:
+    return _remade_class(Exported(cls, name), about)
+
+
+def _rebuild_class(ref: _hot.ObjectRef, name: str, about: tuple) -> Any:
+    return _remade_class(Exported.of_ref(ref, name, False), about)
+
+
+def _remade_class(exported: Exported, about: tuple) -> Any:
+    from ._actor import _make
+    from ._actor_methods import MethodInfo
+    from ._actor_options import ActorOptions
+
+    given, methods, is_async, init = about
+    return _make(
+        exported, ActorOptions(given), [MethodInfo(*method) for method in methods], is_async, init
+    )
 
 
 def _rebuild_itself(

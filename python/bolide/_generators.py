@@ -73,6 +73,11 @@ def is_coroutine_function(function: Any) -> bool:
     return bool(_code_flags(function) & 0x80)  # CO_COROUTINE
 
 
+def is_async_function(function: Any) -> bool:
+    """Whether `function` is an ``async def``, of a coroutine or of a generator."""
+    return bool(_code_flags(function) & 0x280)
+
+
 def _code_flags(function: Any) -> int:
     for _ in range(100):
         inner = getattr(function, "func", None) or getattr(function, "__func__", None)

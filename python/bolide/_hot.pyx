@@ -13,9 +13,11 @@ the order in which a task meets them:
     _hot_pickle.pxi   everything else, by pickle
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
+    _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
     _hot_cancel.pxi   cancelling a task, and being interrupted
+    _hot_actor_worker.pxi  the same in an actor
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
 
 A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
@@ -112,7 +114,9 @@ include "_hot_array.pxi"
 include "_hot_pickle.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
+include "_hot_actor.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"
 include "_hot_cancel.pxi"
 include "_hot_worker.pxi"
+include "_hot_actor_worker.pxi"

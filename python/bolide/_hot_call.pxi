@@ -73,7 +73,11 @@ cdef class Exported:
 
 def put_function(bytes value, list contained_refs):
     """Puts an exported function, as bolide._export encodes it; its ObjectRef."""
-    cdef Session session = need_session()
+    return put_special(need_session(), value, contained_refs, 4)
+
+
+cdef ObjectRef put_special(Session session, bytes value, list contained_refs, uint8_t flags):
+    """Puts bytes that the node reads too, as the ipc::ValueFlags say; their ObjectRef."""
     cdef vector[uint64_t] contained
     cdef Slot slot
     cdef ObjectEntry* entry
@@ -83,11 +87,11 @@ def put_function(bytes value, list contained_refs):
         ref = item
         contained.push_back(ref.entry.id.value)
     if <uint64_t> len(value) <= session.inline_limit:
-        entry = native.put_inline(session.client, data, len(value), contained, 4)
+        entry = native.put_inline(session.client, data, len(value), contained, flags)
     else:
         reserve_slot(session, len(value), &slot)
         copy_released(<uint8_t*> slot.data, data, len(value))
-        entry = native.put_stored(session.client, slot, contained, 4)
+        entry = native.put_stored(session.client, slot, contained, flags)
     if entry == NULL:
         raise core_error()
     return make_ref(session, entry)
@@ -188,6 +192,11 @@ cdef class RemoteFunction:
         from ._remote import with_options
         return with_options(self, options)
 
+    def _argument_subject(self, where):
+        """How to name an argument in a sentence."""
+        from ._export import argument_subject
+        return argument_subject(self.exported.function, self.exported.name, where)
+
     def __reduce__(self):
         from ._export import reduce_remote_function
         return reduce_remote_function(self)
@@ -211,7 +220,7 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
     cdef Py_ssize_t i
     try:
         if self.flags & F_RETRY_EXCEPTIONS:
-            encode_retries(encoder, self)
+            encode_retries(encoder, self._options.retry_classes())
         encoder.put_u32(<uint32_t> n)
         encoder.put_u32(<uint32_t> named)
         for i in range(n):
@@ -233,6 +242,8 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
         request.returns = self.returns
         request.max_retries = self.max_retries
         request.flags = self.flags
+        if _actor_runner is not None:
+            request.caller = current_call(session)
         first = native.submit(session.client, request)
         if first == NULL and native.last_code() != Code.kOk:
             raise core_error()
@@ -271,9 +282,8 @@ cdef PyMethodDef _remote_method = PyMethodDef(
 PyType_Modified(<PyTypeObject*> RemoteFunction)
 
 
-cdef int encode_retries(Encoder encoder, RemoteFunction self) except -1:
+cdef int encode_retries(Encoder encoder, bytes classes) except -1:
     """What the arguments of a task with retry_exceptions begin with: see bolide._retries."""
-    cdef bytes classes = self._options.retry_classes()
     encoder.put_tag(T_BYTES)
     encoder.put_i64(PyBytes_GET_SIZE(classes))
     return encoder.put_bytes(PyBytes_AS_STRING(classes), PyBytes_GET_SIZE(classes))
@@ -292,7 +302,7 @@ cdef object make_refs(Session session, ObjectEntry* first, uint32_t count):
     return refs
 
 
-cdef int encode_argument(Encoder encoder, Session session, object value, RemoteFunction function, object where) except -1:
+cdef int encode_argument(Encoder encoder, Session session, object value, object callee, object where) except -1:
     cdef size_t start = encoder.size
     cdef size_t contained
     cdef uint64_t size
@@ -306,7 +316,7 @@ cdef int encode_argument(Encoder encoder, Session session, object value, RemoteF
         return 0
     encoder.size = start
     contained = encoder.contained.size()
-    encoder.encode_value(value, lambda: argument_name(function, where))
+    encoder.encode_value(value, lambda: callee._argument_subject(where))
     size = encoder.parts_size(encoder.size - start, 8)
     if size <= session.inline_limit:
         return encoder.join_parts(start)
@@ -343,11 +353,6 @@ cdef object foreign_ref(ObjectRef ref):
         f"{ref!r} belongs to a bolide session that was shut down; references are valid only in "
         "the session that made them"
     )
-
-
-cdef object argument_name(RemoteFunction function, object where):
-    from ._export import argument_subject
-    return argument_subject(function.exported.function, function.exported.name, where)
 
 
 cdef int check_arguments(RemoteFunction self, PyObject** args, Py_ssize_t n, PyObject* names) except -1:

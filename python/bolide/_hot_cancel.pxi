@@ -9,6 +9,11 @@ def cancel_object(ObjectRef ref not None, bint force, bint recursive):
     """Ends the task that makes the object of `ref`: see bolide.cancel."""
     if ref.session is not _session or not ref.session.alive:
         raise_closed(ref.session)
+    if force and native.is_actor_call(ref.session.client, ref.entry):
+        raise ValueError(
+            "force=True is not supported for actor tasks: it would end the actor with its state and "
+            "other calls; leave it out, or use kill()"
+        )
     native.cancel(ref.session.client, ref.entry, force, recursive)
 
 
@@ -19,6 +24,9 @@ def handle_interrupt(signal, frame):
     if sequence == 0 or sequence > session.last_begun:
         return  # seen already; or not begun yet, and the signal comes again
     session.worker.interrupt_done(sequence)
+    if _actor_methods is not None:
+        cancel_call(session, sequence)
+        return
     if sequence == session.current:
         interrupt_current(session)
     if session.worker.runs(sequence):  # it waits, and another task runs on top of it
@@ -42,5 +50,7 @@ cdef int interrupt_current(Session session) except -1:
 
 
 def is_interrupted():
-    """In a worker: whether the task that runs was cancelled."""
+    """In a worker: whether the task or the actor's call that runs was cancelled."""
+    if _actor_methods is not None:
+        return current_call(_session) in _cancelled_calls
     return _session.current != 0 and _session.interrupted == _session.current

@@ -121,7 +121,7 @@ cdef list encode_failure(Session session, uint32_t returns, object error, object
     cdef list encoders = []
     slot[0] = <void*> encoder
     try:
-        data = pack_error(error, name, os.getpid())
+        data = pack_error(error, name, os.getpid(), **_error_fields)
     finally:
         slot[0] = outer
     for i in range(returns):
@@ -164,7 +164,7 @@ cdef Encoder encode_raw(Session session, Encoder encoder, bytes data, object err
             import os
             from ._serialize import pack_error
             short = RuntimeError(f"{type(error).__name__}, whose text found no room in the object store")
-            data = pack_error(short, name, os.getpid())
+            data = pack_error(short, name, os.getpid(), **_error_fields)
             size = PyBytes_GET_SIZE(data)
             encoder.contained.clear()
     encoder.put_bytes(PyBytes_AS_STRING(data), size)

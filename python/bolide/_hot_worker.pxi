@@ -16,7 +16,11 @@ cdef enum:
 
 
 def run_worker(Session session):
-    """Runs tasks until the node says that it is enough. On the main thread of a worker."""
+    """Runs tasks until the node says that it is enough. On the main thread of a worker.
+
+    Returns:
+        The status with which the process is to exit.
+    """
     session.task_thread = PyThread_get_thread_ident()
     cdef TaskView task
     cdef Next next
@@ -36,13 +40,15 @@ def run_worker(Session session):
         if next == Next.kTask:
             began = execute(session, &task, began)
             if _leaving:
-                return
+                return _exit_status
+            if _actor_runner is not None:
+                return _actor_runner.run(session)
             since_forgetting += 1
             if since_forgetting == 256:
                 since_forgetting = 0
                 forget_functions(session.worker.forgotten())
         elif next == Next.kShutdown:
-            return
+            return 0
         else:
             PyErr_CheckSignals()
             forget_functions(session.worker.forgotten())
@@ -79,6 +85,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef object result, args, kwargs
     cdef bytes retry_on = None
     cdef bint taken = False
+    cdef bint ends = False
     cdef uint32_t result_flags = 0
     cdef int64_t done
     cdef uint64_t outer = session.current
@@ -87,7 +94,10 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     session.current = session.last_begun = sequence
     try:
         try:
-            function = find_function(session, function_id)
+            if task.header.flags & F_ACTOR:
+                function = actor_function(session, task)
+            else:
+                function = find_function(session, function_id)
             session.task_name = function[1]
             args, kwargs, retry_on = decode_arguments(session, task)
             session.worker.task_taken()
@@ -115,7 +125,10 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
                 session.worker.task_taken()
             args = kwargs = result = None
             single = None
-            if session.interrupted == sequence and isinstance(error, KeyboardInterrupt):
+            ends = task.header.flags & F_ACTOR != 0 and ends_actor(session, &task.header, error, function)
+            if ends:
+                values = None
+            elif session.interrupted == sequence and isinstance(error, KeyboardInterrupt):
                 values = encode_cancelled(returns, task.header.task, "?" if function is None else function[1])
             elif wants_retry(&task.header, error, retry_on):
                 result_flags = F_RETRYABLE
@@ -123,6 +136,8 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
                 values = []
             else:
                 values = encode_failure(session, returns, error, "?" if function is None else function[1])
+        if _cancelled_calls:
+            _cancelled_calls.discard(sequence)
         if function is not None and function[2] is not None:
             count_call(function_id, function[2])
         flush_partial_output()
@@ -131,20 +146,28 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
         session.current = outer
         session.task_name = outer_name
     done = native.now()
-    # From here to the end of the result no Python code runs: it might run another task, whose
-    # result would get mixed up with this one.
+    if ends:
+        return done
     if _leaving and session.running == 0:
         result_flags |= F_LEAVING
-    session.worker.begin_result(sequence, returns, result_flags)
+    push_result(session, sequence, returns, result_flags, single, values, done - began)
+    return done
+
+
+cdef int push_result(Session session, uint64_t sequence, uint32_t returns, uint32_t flags, Encoder single, list values, int64_t duration) except -1:
+    """Sends a result whose values are encoded: `single`, or `values`."""
+    # From here to the end of the result no Python code runs: it might run another task, or let
+    # another thread, whose result would get mixed up with this one.
+    session.worker.begin_result(sequence, returns, flags)
     if single is not None:
         add_value(session, single)
     else:
         for encoder in values:
             add_value(session, <Encoder> encoder)
-    session.worker.end_result(done - began)
+    session.worker.end_result(duration)
     if single is not None:
         give_encoder(single)
-    return done
+    return 0
 
 
 cdef inline bint may_retry(TaskHeader* header, bytes retry_on):
@@ -222,6 +245,7 @@ cdef tuple decode_arguments(Session session, TaskView* task):
     """Positional and named arguments, and what bolide._retries sent before them."""
     cdef list dependencies = None
     cdef uint32_t n, named, i
+    cdef uint32_t first = 0
     cdef object kwargs = None
     cdef object retry_on = None
     if task.header.dependencies != 0:
@@ -232,10 +256,16 @@ cdef tuple decode_arguments(Session session, TaskView* task):
     cursor.align = 8
     if task.header.flags & F_RETRY_EXCEPTIONS:
         retry_on = decode(&cursor, None, None)
-    n = take_u32(&cursor)
+    if task.header.flags & F_ACTOR_CREATION:
+        first = 1
+        spec = decode(&cursor, None, None)
+    n = first + take_u32(&cursor)
     named = take_u32(&cursor)
     args = PyTuple_New(n)
-    for i in range(n):
+    if first:
+        Py_INCREF(spec)
+        PyTuple_SET_ITEM(args, 0, spec)
+    for i in range(first, n):
         cursor.begin = cursor.at  # parts are aligned to the value that they belong to
         item = decode(&cursor, dependencies, None)
         Py_INCREF(item)
@@ -322,7 +352,8 @@ def write_output(int stream, data):
 
 cdef int send_line(int stream, bytes line) except -1:
     if _prefix_lines:
-        line = b"(" + str(_session.task_name or "worker").encode("utf-8", "replace") + _pid_text + line
+        label = _session.task_name or "worker" if _actor_label is None else _actor_label
+        line = b"(" + str(label).encode("utf-8", "replace") + _pid_text + line
     native.write_output(_session.worker, stream, PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
     return 0
 

@@ -31,7 +31,7 @@ cdef extern from "base/location.h" namespace "bolide" nogil:
 
 cdef extern from "base/status.h" namespace "bolide" nogil:
     cdef enum class Code "bolide::Code"(uint8_t):
-        kOk, kTimeout, kInterrupted, kFull, kNotFound, kInvalid, kClosed, kCorrupt, kSystem
+        kOk, kTimeout, kInterrupted, kFull, kNotFound, kInvalid, kClosed, kCorrupt, kSystem, kExists, kLimit
     cppclass Status:
         cbool is_ok()
         Code code()
@@ -88,6 +88,7 @@ cdef extern from "node/client.h" namespace "bolide::node" nogil:
         uint32_t returns
         int32_t max_retries
         uint32_t flags
+        uint64_t caller
     cppclass WaitMode:
         cbool runs_task
         cbool can_inline
@@ -111,6 +112,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         uint64_t task
         uint64_t function
         uint64_t sequence
+        uint64_t scheduling_class
         uint32_t dependencies
         uint32_t contained
         uint32_t argument_bytes
@@ -132,6 +134,8 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         Next next_task(TaskView*, int64_t, cbool*)
         Next inline_task(TaskView*)
         void task_taken()
+        void become_actor()
+        void stop_tasks()
         const byte_t* function_value(uint64_t, uint64_t*)
         vector[uint64_t] forgotten()
         uint64_t interrupt_word()
@@ -151,6 +155,11 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
     void cancel(Client*, ObjectEntry*, cbool, cbool)
+    cbool is_actor_call(Client*, ObjectEntry*)
+    cbool define_actor_class(Client*, uint64_t, const vector[pair[string, int64_t]]&, const vector[pair[string, int64_t]]&)
+    cbool kill_actor(Client*, uint64_t, cbool)
+    ObjectEntry* query(Client*, uint32_t, const char*, size_t)
+    void leave(WorkerClient*, uint32_t, const char*, size_t)
     void ask(Client*, ObjectEntry**, size_t, cbool)
     WaitResult wait_turn(Client*, ObjectEntry**, size_t, uint32_t, int64_t, WaitMode*)
     cbool spin(Client*, ObjectEntry*)

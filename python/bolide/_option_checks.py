@@ -151,6 +151,37 @@ def check_text(name: str, value: Any) -> str:
     return value
 
 
+def check_name(name: str, value: Any) -> str:
+    """The name of an actor or of a namespace: a text that is not empty."""
+    if check_text(name, value) == "":
+        raise ValueError(f"{name} is '', but it must not be empty; leave it out for none.")
+    return value
+
+
+def check_lifetime(name: str, value: Any) -> str | None:
+    """None, "detached" or "non_detached"; the last two as a str or None."""
+    if value not in ("detached", "non_detached"):
+        raise ValueError(
+            f"actor `{name}` is {value!r}, but it must be one of 'detached', 'non_detached' and "
+            "None; leave it out for an actor that ends with its handles."
+        )
+    return value
+
+
+def check_groups(name: str, value: Any) -> dict[str, int]:
+    """Names of concurrency groups and how many calls of each may run at a time."""
+    advice = 'write it as concurrency_groups={"io": 2}'
+    if not value and isinstance(value, (list, dict)):
+        return {}
+    if not isinstance(value, dict):
+        raise _type_error(name, value, "a dict of names and numbers of calls", advice)
+    for group, limit in value.items():
+        if not isinstance(group, str) or not group:
+            raise _type_error(f"a key of {name}", group, "a str that is not empty", advice)
+        _whole(f"{name}[{group!r}]", limit, 1, 1_000_000, advice)
+    return dict(value)
+
+
 def check_returns(name: str, value: Any) -> int | str:
     """A number of return values, or "dynamic" or "streaming"."""
     if isinstance(value, str) and value in ("dynamic", "streaming"):

@@ -18,17 +18,19 @@ _PLAIN_CLASS = 0  # one CPU: known to every node without being defined
 
 
 def remote(*args: Any, **options: Any) -> Any:
-    """Makes a function remote: ``f.remote(...)`` runs it in a worker process.
+    """Makes a function or a class remote.
+
+    ``f.remote(...)`` runs a function in a worker process; ``Class.remote(...)`` makes an actor.
 
     Args:
-        *args: the function, when used as ``@remote``.
+        *args: the function or class, when used as ``@remote``.
         **options: when used as ``@remote(num_cpus=2, ...)``: num_cpus (CPUs, fractions too),
             num_gpus, resources (a dict of custom resources), memory (bytes), num_returns (values
             that the function returns), max_retries (after a crash of its worker; -1: without end),
-            name (for messages).
+            name (for messages). Of actors: docs/actors.md.
 
     Returns:
-        A RemoteFunction, or with options a decorator that makes one.
+        A RemoteFunction or an ActorClass, or with options a decorator that makes one.
 
     Raises:
         ValueError, TypeError: an option is unknown or its value is out of range; the argument is
@@ -49,29 +51,43 @@ def remote(*args: Any, **options: Any) -> Any:
             "parentheses, for example '@ray.remote', or it must be applied using some of the "
             "arguments in the list of options, for example '@ray.remote(num_returns=2)'."
         )
-    from ._options import normalize_task_options
-
-    checked = normalize_task_options(options)
-    return lambda function: _make(function, options, checked)
+    _check_some(options)
+    return lambda function: _make(function, options)
 
 
-def _make(function: Any, options: dict[str, Any], checked: TaskOptions | None = None) -> Any:
+def _check_some(options: dict[str, Any]) -> None:
+    """Raises for what is wrong for functions and for classes, before it is known which of them."""
+    from ._actor_options import normalize_actor_options
+    from ._options import OPTIONS, normalize_task_options
+
+    of_actors = any(name in OPTIONS and OPTIONS[name].scope == "actor" for name in options)
+    checks: list[Any] = [normalize_task_options, normalize_actor_options]
+    first, second = reversed(checks) if of_actors else checks
+    try:
+        first(options)
+    except (ValueError, TypeError):
+        try:
+            second(options)
+        except (ValueError, TypeError):
+            first(options)
+
+
+def _make(function: Any, options: dict[str, Any]) -> Any:
     if isinstance(function, type):
-        raise NotImplementedError(
-            f"@remote on the class {function.__name__!r} asks for an actor, and actors are not part "
-            "of this version; use remote functions"
-        )
+        from ._actor import make_actor_class
+        from ._actor_options import normalize_actor_options
+
+        return make_actor_class(function, normalize_actor_options(options))
     if not callable(function):
         raise TypeError(
             "The @ray.remote decorator must be applied to either a function or a class, not to "
             f"{type(function).__name__}."
         )
-    if isinstance(function, RemoteFunction):
+    if isinstance(function, RemoteFunction) or hasattr(type(function), "_ray_exported"):
         raise TypeError(f"{function!r} is remote already; use .options(...) to change its options")
-    if checked is None:
-        from ._options import normalize_task_options
+    from ._options import normalize_task_options
 
-        checked = normalize_task_options(options)
+    checked = normalize_task_options(options)
     from ._generators import is_coroutine_function, is_generator_function
 
     name = getattr(function, "__qualname__", None) or type(function).__name__

@@ -68,7 +68,7 @@ def init(
         resources: custom resources, names to quantities.
         object_store_memory: bytes that objects in shared memory may take; 30 % of the memory by
             default.
-        namespace: kept for Ray; names are not part of this version.
+        namespace: where names of actors count; by default one of this session's own.
         ignore_reinit_error: return the running runtime instead of raising.
         log_to_driver: print what workers print.
         runtime_env: None or {}; anything else is not carried out by this version.
@@ -109,7 +109,12 @@ def init(
         memory = _config.get("object_store_memory", object_store_memory)
         if memory is None:
             memory = int(_core.total_memory() * 0.3)
-        _settings = encode_settings()
+        if namespace is not None and (not isinstance(namespace, str) or not namespace):
+            raise ValueError(
+                f"{namespace!r} is not a valid namespace. Pass None to not specify a namespace."
+            )
+        _namespace = namespace or _anonymous_namespace()
+        _settings = encode_settings(_namespace)
         argv, env = template_command()
         _node = _from_core(
             _core.Node.start,
@@ -125,7 +130,6 @@ def init(
             env=env,
             settings=_settings,
         )
-        _namespace = namespace or ""
         try:
             _hot.set_session(_hot.Session(_node))
             from ._service import Service
@@ -195,13 +199,36 @@ def nodes() -> list[dict[str, Any]]:
     ]
 
 
+def current_namespace() -> str:
+    """Where the names of actors count that this process makes or looks up."""
+    return _namespace
+
+
+def enter_namespace(namespace: str) -> None:
+    """In a worker: the namespace of its job."""
+    global _namespace
+    _namespace = namespace
+
+
+def _anonymous_namespace() -> str:
+    digits = os.urandom(16).hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def ensure_started() -> None:
+    """Starts the runtime if it does not run, or says why it cannot."""
+    session = _hot.current_session()
+    if session is None or not session.alive:
+        _auto_init(session)
+
+
 def refresh_settings() -> None:
     """Tells the node what workers from now on begin with, if that has changed since."""
     global _settings
     node = _node
     if node is None:
         return
-    settings = encode_settings()
+    settings = encode_settings(_namespace)
     if settings != _settings:
         _from_core(node.set_settings, settings)
         _settings = settings

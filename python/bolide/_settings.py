@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from bolide._worker import main; main({preload!r})"
 
 
-def encode_settings() -> bytes:
-    """This process's sys.path, working directory, environment and arguments."""
+def encode_settings(namespace: str) -> bytes:
+    """This process's sys.path, working directory, environment and arguments, and its namespace."""
     try:
         cwd = os.getcwd()
     except OSError:  # it was removed
@@ -33,6 +33,7 @@ def encode_settings() -> bytes:
             "cwd": cwd,
             "environ": dict(os.environ),
             "argv": [str(argument) for argument in getattr(sys, "argv", [])],
+            "namespace": namespace,
             "prefix": _config.get("log_prefix") != "never",
         }
     )

@@ -18,8 +18,13 @@ _BY_KIND = {
     5: exceptions.ObjectStoreFullError,
     7: exceptions.TaskUnschedulableError,
 }
-_FULL = 3  # Code::kFull
+_BY_CODE = {
+    3: exceptions.ObjectStoreFullError,
+    9: exceptions.ActorAlreadyExistsError,
+    10: exceptions.PendingCallsLimitExceeded,
+}
 _CANCELLED = 6  # its text begins with the task's id, 16 hexadecimal digits
+_FIRST_OF_ACTORS = 16  # from this kind on the id of an actor comes before the sentence
 # How the core ends the sentence of a failed system call, and what to do about it.
 _ADVICE = (
     ("(errno 11)", "The limit of processes and threads is reached: raise it with ulimit -u, or end "
@@ -35,15 +40,38 @@ def make(code: int, text: bytes) -> Exception:
     """The exception for a core error: `code` of a call, or -1 and an encoded value."""
     if code >= 0:
         sentence = _with_advice(text.decode("utf-8", "replace"))
-        if code == _FULL:
-            return exceptions.ObjectStoreFullError(sentence)
-        return exceptions.RaySystemError(sentence)
+        return _BY_CODE.get(code, exceptions.RaySystemError)(sentence)
     kind, _ = struct.unpack_from("<II", text)
     if kind == _CANCELLED:
         task, sentence = text[8:24].decode(), text[24:].decode("utf-8", "replace")
         return exceptions.TaskCancelledError(task, sentence)
+    if kind >= _FIRST_OF_ACTORS:
+        (actor,) = struct.unpack_from("<Q", text, 8)
+        return _of_actor(kind, actor, text[16:])
     sentence = _with_advice(text[8:].decode("utf-8", "replace"))
     return _BY_KIND.get(kind, exceptions.RaySystemError)(sentence)
+
+
+def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
+    from ._actor import ActorID
+    from ._hot import current_session
+
+    session = current_session()
+    actor_id = ActorID.of(session.id, actor).hex() if session is not None else None
+    if kind == 19:  # kActorInitFailed
+        from ._error_codec import load_plain
+
+        try:
+            cause = load_plain(rest)
+        except Exception:
+            return exceptions.ActorDiedError("the error of its constructor is unreadable", actor_id)
+        return exceptions.ActorDiedError(cause, actor_id)
+    sentence = rest.decode("utf-8", "replace")
+    if kind == 17:  # kActorUnavailable
+        return exceptions.ActorUnavailableError(sentence, actor_id)
+    if kind == 18:  # kActorUnschedulable
+        return exceptions.ActorUnschedulableError(sentence)
+    return exceptions.ActorDiedError(sentence, actor_id)
 
 
 def _with_advice(sentence: str) -> str:

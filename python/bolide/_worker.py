@@ -61,10 +61,13 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         client = server.attach(order)
         session = _hot.Session(client, True)
         _hot.set_session(session)
+        _runtime.enter_namespace(settings["namespace"])
         _redirect_output(settings["prefix"])
         _seed()
-        _hot.run_worker(session)
-        status = 0
+        status = _hot.run_worker(session)
+        actor = sys.modules.get("bolide._actor_worker")
+        if actor is not None:
+            actor.finish()
     except BaseException:
         import traceback
 

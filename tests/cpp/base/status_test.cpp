@@ -57,9 +57,9 @@ TEST_CASE("system_error names the errno in words and in figures") {
 }
 
 TEST_CASE("every code has a name") {
-  const char* names[] = {"Ok",      "Timeout", "Interrupted", "Full",  "NotFound",
-                         "Invalid", "Closed",  "Corrupt",     "System"};
-  for (uint8_t i = 0; i < 9; ++i) {
+  const char* names[] = {"Ok",     "Timeout", "Interrupted", "Full",   "NotFound", "Invalid",
+                         "Closed", "Corrupt", "System",      "Exists", "Limit"};
+  for (uint8_t i = 0; i < std::size(names); ++i) {
     CHECK(std::string(bolide::code_name(static_cast<Code>(i))) == names[i]);
   }
   CHECK(std::string(bolide::code_name(static_cast<Code>(200))) == "Unknown");

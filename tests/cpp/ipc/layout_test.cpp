@@ -54,6 +54,9 @@ TEST_CASE("layout: the fixed part of every record is a multiple of 8 bytes") {
   CHECK(sizeof(ResourceEntry) == 16);
   CHECK(sizeof(CancelRecord) == 16);
   CHECK(sizeof(LogHeader) == 8);
+  CHECK(sizeof(ActorExit) == 8);
+  CHECK(sizeof(KillRecord) == 16);
+  CHECK(sizeof(QueryRecord) == 16);
   CHECK(sizeof(JumboRecord) == 40);
   CHECK(sizeof(Location) == 24);
 }

@@ -232,8 +232,9 @@ def test_actor_options_are_checked_by_the_same_table():
     assert check_options({"num_cpus": 2, "max_restarts": 0}, "actor")["num_cpus"] == 20_000
     with pytest.raises(ValueError, match="max_calls is an option of tasks and not of an actor"):
         check_options({"max_calls": 1}, "actor")
-    with pytest.raises(NotImplementedError, match="^max_restarts=1 is an option of Ray that"):
-        check_options({"max_restarts": 1}, "actor")
+    assert check_options({"max_restarts": 1}, "actor") == {"max_restarts": 1}
+    with pytest.raises(NotImplementedError, match="^_labels={'a': 'b'} is an option of Ray that"):
+        check_options({"_labels": {"a": "b"}}, "actor")
 
 
 def test_resources_can_be_a_dict_key_and_the_options_are_small():

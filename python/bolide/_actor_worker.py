@@ -1,0 +1,227 @@
+"""The instance of an actor in its worker process: making it, running calls in threads, ending it.
+
+It is not the loop that takes calls (`bolide._hot`) and not the event loop of async actors
+(`bolide._actor_async`). Thread safety: the constructor runs before any other thread; afterwards
+`current` does not change.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from contextvars import ContextVar
+
+from . import _hot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+CONSTRUCTOR, INTENDED = 1, 2  # ipc::ExitKind
+
+
+class ActorExit(SystemExit):
+    """What exit_actor() raises in a method; its text is for those whose calls fail."""
+
+
+class Actor:
+    """The actor of this process.
+
+    Fields: `instance`; `id`, the number of its object; `class_name`; `name` ("" if it has none) and
+    `namespace`; `restarts`, how often it was started before; `is_async`; `graceful`, whether it
+    ends in peace, so that ``__ray_shutdown__`` is called.
+    """
+
+    def __init__(self, actor_id: int, restarts: int, spec: tuple) -> None:
+        self.id = actor_id
+        self.restarts = restarts
+        self.class_name, self.methods, self.limits, self.is_async, key, self.info_data = spec
+        namespace, _, name = key.decode().rpartition("\0")
+        self.namespace, self.name = namespace, name
+        self.instance: Any = None
+        self.graceful = True
+
+
+current: Actor | None = None  # the actor of this process
+# Of an actor that runs several calls at a time: the one that runs in this thread or coroutine.
+current_call: ContextVar[_hot.ActorCall | None] = ContextVar("bolide_actor_call", default=None)
+
+
+class Constructor:
+    """The callable of a constructor's task."""
+
+    def __init__(self, cls: type, actor_id: int, restarts: int) -> None:
+        self._cls = cls
+        self._id = actor_id
+        self._restarts = restarts
+
+    def __call__(self, spec: tuple, *args: Any, **kwargs: Any) -> None:
+        global current
+        actor = current = Actor(self._id, self._restarts, spec)
+        runner: Any = None
+        if actor.is_async:
+            from ._actor_async import LoopRunner
+
+            runner = LoopRunner(actor.limits)
+        elif len(actor.limits) > 1 or actor.limits[0] > 1:
+            runner = ThreadRunner(actor.limits)
+        actor.instance = self._cls(*args, **kwargs)
+        methods = [(_bind(actor, n), f"{actor.class_name}.{n}", None) for n in actor.methods]
+        label = _label_of(actor)
+        fields = {"actor_repr": label, "actor_id": actor_id_of(actor).hex()}
+        _hot.set_actor(methods, runner, label, fields, current_call)
+
+
+def actor_id_of(actor: Actor) -> Any:
+    from ._actor import ActorID
+
+    return ActorID.of(_hot.current_session().id, actor.id)
+
+
+def _bind(actor: Actor, name: str) -> Callable[..., Any]:
+    method = getattr(actor.instance, name, None)
+    if method is not None:
+        return method
+    return {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}[name]
+
+
+def _ready() -> bool:
+    return True
+
+
+def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    assert current is not None
+    return function(current.instance, *args, **kwargs)
+
+
+def _terminate() -> None:
+    raise ActorExit("it was ended by __ray_terminate__")
+
+
+def _label_of(actor: Actor) -> str:
+    """What lines of output and errors call the actor: its repr if the class has one of its own."""
+    cls = type(actor.instance)
+    if cls.__repr__ is object.__repr__:
+        return actor.class_name
+    try:
+        return repr(actor.instance)
+    except Exception:
+        return actor.class_name
+
+
+def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int | None, bytes, int]:
+    """Whether and how an exception ends the actor.
+
+    Returns:
+        (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes; 0 if it is
+        told nothing, and sees the process end; None if the actor goes on. `status` is the one with
+        which the process is to exit.
+    """
+    from .exceptions import AsyncioActorExit
+
+    if isinstance(error, (ActorExit, AsyncioActorExit)):
+        return INTENDED, str(error).encode("utf-8", "replace"), 0
+    if isinstance(error, SystemExit):
+        code = error.code
+        if code is None or code == 0:
+            return INTENDED, f"'{name}' called sys.exit(0)".encode("utf-8", "replace"), 0
+        _give_up_grace()
+        if not isinstance(code, int):
+            sys.stderr.write(f"{code}\n")
+            code = 1
+        return 0, b"", code & 0xFF
+    if not in_constructor:
+        return None, b"", 0
+    from ._serialize import pack_error
+
+    _give_up_grace()
+    data = pack_error(error, f"{name}.__init__", os.getpid(), actor_repr=name)
+    return CONSTRUCTOR, data, 1
+
+
+def _give_up_grace() -> None:
+    if current is not None:
+        current.graceful = False
+
+
+def finish() -> None:
+    """What is done in an actor's process before it ends by itself: cleaning up, exit handlers."""
+    if current is None:
+        return
+    import atexit
+
+    shutdown = getattr(current.instance, "__ray_shutdown__", None) if current.graceful else None
+    try:
+        if shutdown is not None:
+            shutdown()
+    except BaseException:
+        import traceback
+
+        sys.stderr.write(
+            f"__ray_shutdown__ of {current.class_name} raised:\n{traceback.format_exc()}"
+        )
+    current.instance = None
+    _hot.set_actor(None, None, current.class_name, {}, None)
+    atexit._run_exitfuncs()
+
+
+class ThreadRunner:
+    """Runs calls in threads: as many for each concurrency group as it has calls at a time.
+
+    The node sends no more than that (sched::CallGroup), so a call never waits for a thread.
+    """
+
+    def __init__(self, limits: list[int]) -> None:
+        import queue
+
+        self._limits = limits
+        self._calls = [queue.SimpleQueue() for _ in limits]
+        self._threads: list[list[Any]] = [[] for _ in limits]
+        self._free: list[deque[None]] = [deque() for _ in limits]  # an item for each idle thread
+
+    def run(self, session: Any) -> int:
+        """On the main thread: takes calls until the actor is to end; its exit status."""
+        status = _hot.feed_calls(session, self.start)
+        for calls, threads in zip(self._calls, self._threads):
+            for _ in threads:
+                calls.put(None)
+        for thread in (thread for threads in self._threads for thread in threads):
+            thread.join()
+        return status
+
+    def start(self, call: _hot.ActorCall) -> None:
+        group = call.group
+        try:
+            self._free[group].pop()
+        except IndexError:
+            # A thread that has answered, but does not say so yet, will take it.
+            if len(self._threads[group]) < self._limits[group]:
+                self._add_thread(group)
+        self._calls[group].put(call)
+
+    def _add_thread(self, group: int) -> None:
+        import threading
+
+        thread = threading.Thread(
+            target=self._work, args=(group,), name=f"bolide-call-{group}", daemon=True
+        )
+        self._threads[group].append(thread)
+        thread.start()
+
+    def cancel(self, sequence: int) -> None:
+        """A thread cannot be interrupted: the call may ask whether it was cancelled."""
+
+    def stop(self) -> None:
+        """A call has ended the actor: the main thread is to leave its loop."""
+        _hot.end_feeding()
+
+    def _work(self, group: int) -> None:
+        get = self._calls[group].get
+        while (call := get()) is not None:
+            current_call.set(call)
+            call.run()
+            call = None
+            current_call.set(None)
+            self._free[group].append(None)

@@ -1,0 +1,495 @@
+# _hot_actor: handles of actors and calling their methods. Part of _hot.pyx.
+#
+# `handle.method.remote(...)` costs what `f.remote(...)` does: the method is looked up once for each
+# handle and kept in the handle's dict. A method refers to the actor and not to the handle, so there
+# is no cycle, and an actor ends as soon as its last handle or method goes.
+
+# ipc::TaskFlags, ipc::ValueFlags, ipc::QueryKind
+cdef enum:
+    F_ACTOR_CALL = 8
+    F_ACTOR_CREATION = 16
+    F_ACTOR = 24
+    V_ACTOR = 8
+    Q_FIND_ACTOR = 1
+    Q_NAMED_ACTORS = 2
+    Q_PENDING_CALLS = 3
+
+
+@cython.final
+cdef class ActorRef:
+    """An actor as its handles share it: its id, and the reference that keeps it alive.
+
+    `ref` is None in a weak handle, which an actor has of itself: it does not keep the actor alive.
+    """
+
+    cdef ObjectRef ref
+    cdef uint64_t id
+    cdef Session session
+    cdef readonly object info  # bolide._actor_methods.ActorInfo
+
+
+@cython.final
+cdef class ActorHandle:
+    """A handle to an actor: ``handle.method.remote(...)`` calls a method of it.
+
+    Made by ``Class.remote(...)`` and `get_actor`; pass it to tasks and other actors. The actor ends
+    when no handle is left, anywhere, after the calls that were submitted. Follows Ray's page
+    "Actors".
+    """
+
+    cdef readonly ActorRef _ray_actor
+    cdef dict __dict__
+    cdef object __weakref__
+
+    def __init__(self):
+        raise TypeError("an ActorHandle cannot be made by hand; Class.remote(...) returns one")
+
+    def __getattr__(self, str name):
+        index = self._ray_actor.info.index.get(name)
+        if index is None:
+            raise AttributeError(
+                f"the actor {self._ray_actor.info.class_name!r} has no method {name!r}; only methods "
+                "of its class can be reached through a handle"
+            )
+        method = make_method(self._ray_actor, index)
+        setattr(self, name, method)
+        return method
+
+    def __dir__(self):
+        return list(self._ray_actor.info.index)
+
+    def __repr__(self):
+        return f"Actor({self._ray_actor.info.class_name}, {self._ray_actor_id.hex()})"
+
+    def __hash__(self):
+        return <Py_hash_t> (self._ray_actor.id & 0x7fffffffffffffff)
+
+    def __eq__(self, other):
+        if type(other) is not ActorHandle:
+            return NotImplemented
+        cdef ActorRef that = (<ActorHandle> other)._ray_actor
+        return self._ray_actor.id == that.id and self._ray_actor.session.id == that.session.id
+
+    @property
+    def _ray_actor_id(self):
+        """The id of the actor, a bolide._actor.ActorID."""
+        from ._actor import ActorID
+        return ActorID.of(self._ray_actor.session.id, self._ray_actor.id)
+
+    @property
+    def _actor_id(self):
+        return self._ray_actor_id
+
+    def __reduce__(self):
+        cdef ActorRef actor = self._ray_actor
+        if actor.ref is None:
+            return _rebuild_weak_handle, (actor.id, actor.session.id, actor.info.data)
+        return _rebuild_handle, (actor.ref, actor.info.data)
+
+
+cdef ActorHandle make_handle(ActorRef actor):
+    cdef ActorHandle handle = ActorHandle.__new__(ActorHandle)
+    handle._ray_actor = actor
+    return handle
+
+
+cdef ActorRef actor_of_ref(ObjectRef ref, object info):
+    cdef ActorRef actor = ActorRef.__new__(ActorRef)
+    actor.ref = ref
+    actor.id = ref.entry.id.value
+    actor.session = ref.session
+    actor.info = info
+    return actor
+
+
+def _rebuild_handle(ObjectRef ref, bytes data):
+    """Unpickles a handle."""
+    from ._actor_methods import load_info
+    return make_handle(actor_of_ref(ref, load_info(data)))
+
+
+def _rebuild_weak_handle(uint64_t id, uint64_t session_id, bytes data):
+    """Unpickles a handle that does not keep its actor alive. ValueError: it is of another session."""
+    from ._actor_methods import load_info
+    if _session is None or _session.id != session_id:
+        raise ValueError(
+            "an ActorHandle of another bolide session was unpickled; handles are valid only in the "
+            "session that made them"
+        )
+    cdef ActorRef actor = ActorRef.__new__(ActorRef)
+    actor.id = id
+    actor.session = _session
+    actor.info = load_info(data)
+    return make_handle(actor)
+
+
+@cython.final
+cdef class ActorMethod:
+    """A method of an actor: ``handle.method.remote(...)`` calls it there.
+
+    `.options(...)` gives the same method with other options. Calling it directly is an error.
+    """
+
+    cdef ActorRef actor
+    cdef readonly object _info      # bolide._actor_methods.MethodInfo
+    cdef readonly dict _options     # of this and earlier .options()
+    cdef uint64_t method            # ipc::method_index
+    cdef uint32_t returns
+    cdef uint32_t flags
+    cdef int32_t max_retries
+    cdef bytes task_name
+    cdef bytes retry_on
+    cdef bint limited               # the actor has max_pending_calls
+    cdef Py_ssize_t fewest, most
+
+    def __init__(self):
+        raise TypeError("an ActorMethod cannot be made by hand; it is an attribute of a handle")
+
+    def __call__(self, *args, **kwargs):
+        raise TypeError(
+            "Actor methods cannot be called directly. Instead of running "
+            f"'object.{self._info.name}()', try 'object.{self._info.name}.remote()'."
+        )
+
+    def __repr__(self):
+        return f"ActorMethod({self._argument_subject(None)})"
+
+    def options(self, **options):
+        """The same method with other options, e.g. ``handle.f.options(num_returns=2).remote(...)``.
+
+        Args:
+            **options: num_returns, max_task_retries, retry_exceptions, concurrency_group, name.
+
+        Returns:
+            An ActorMethod.
+
+        Raises:
+            ValueError, TypeError: an option is unknown or its value out of range.
+        """
+        from ._actor_options import check_method_options
+        checked = check_method_options(options, True)
+        cdef ActorMethod changed = make_method(self.actor, self.method & 0xffffffff)
+        changed.change({**self._options, **checked})
+        return changed
+
+    def _remote(self, args=(), kwargs=None, **options):
+        """As ``.options(**options).remote(*args, **kwargs)``; libraries for Ray use it."""
+        method = self.options(**options) if options else self
+        return method.remote(*(args or ()), **(kwargs or {}))
+
+    def __reduce__(self):
+        return _rebuild_method, (make_handle(self.actor), self._info.name, self._options)
+
+    def _argument_subject(self, where):
+        """How to name the method, or an argument of it, in a sentence."""
+        name = f"{self.actor.info.class_name}.{self._info.name}"
+        if where is None:
+            return name
+        if isinstance(where, int) and self._info.parameters and where < len(self._info.parameters):
+            where = self._info.parameters[where][0]
+        return f"argument {where!r} of {name!r}"
+
+    cdef int change(self, dict options) except -1:
+        """Sets what options say; they were checked."""
+        info = self._info
+        self._options = options
+        returns = options.get("num_returns", info.num_returns)
+        self.flags = F_ACTOR_CALL
+        if isinstance(returns, str):
+            returns = self.generator_returns(returns)
+        self.returns = returns
+        retries = options.get("max_task_retries", info.max_task_retries)
+        self.max_retries = self.actor.info.max_task_retries if retries is None else retries
+        self.retry_on = info.retry
+        if "retry_exceptions" in options:
+            from ._retries import encode
+            self.retry_on = encode(options["retry_exceptions"]) if options["retry_exceptions"] else None
+        if self.retry_on is not None:
+            self.flags |= F_RETRY_EXCEPTIONS
+        self.task_name = options.get("name", "").encode("utf-8", "replace")
+        group = options.get("concurrency_group", info.group)
+        groups = self.actor.info.groups
+        if group not in groups:
+            raise ValueError(
+                f"concurrency_group is {group!r}, but {self.actor.info.class_name!r} has "
+                f"{', '.join(map(repr, groups[1:])) or 'none'}; define it with "
+                "@remote(concurrency_groups={...})."
+            )
+        self.method = <uint64_t> groups.index(group) << 32 | (self.method & 0xffffffff)
+        return 0
+
+    cdef object generator_returns(self, str returns):
+        if returns == "dynamic":
+            self.flags |= F_DYNAMIC
+            return 1
+        from ._option_checks import UnsupportedOptionError
+        raise UnsupportedOptionError(
+            f"the method {self._argument_subject(None)!r} is a generator, and num_returns='streaming' "
+            "is not carried out by this version of bolide yet; give num_returns='dynamic'."
+        )
+
+
+cdef ActorMethod make_method(ActorRef actor, uint64_t index):
+    cdef ActorMethod method = ActorMethod.__new__(ActorMethod)
+    method.actor = actor
+    method._info = actor.info.methods[index]
+    method.method = index
+    method.fewest = method._info.fewest
+    method.most = method._info.most
+    method.limited = actor.info.max_pending_calls >= 0
+    method._options = {}
+    if method._info.num_returns != "streaming":
+        method.change(method._options)
+    return method
+
+
+def _rebuild_method(ActorHandle handle, str name, dict options):
+    method = getattr(handle, name)
+    return method.options(**options) if options else method
+
+
+cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObject* names):
+    """`handle.method.remote`, by the vectorcall convention."""
+    cdef Session session = _session
+    if session is not self.actor.session or not session.alive:
+        raise_closed(self.actor.session)
+    cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
+    if named != 0 or n < self.fewest or n > self.most:
+        check_method_arguments(self, args, n, names)
+    if self.flags == 0:
+        self.generator_returns("streaming")
+    if self.limited and session.worker != NULL:
+        check_pending(self, session)
+
+    cdef Encoder encoder = take_encoder()
+    cdef SubmitRequest request
+    cdef ObjectEntry* first
+    cdef Py_ssize_t i
+    try:
+        if self.retry_on is not None:
+            encode_retries(encoder, self.retry_on)
+        encode_arguments(encoder, session, self, args, n, names)
+        request.function = self.actor.id
+        request.scheduling_class = self.method
+        request.dependencies = encoder.dependencies.data()
+        request.contained = encoder.contained.data()
+        request.arguments = <const byte_t*> encoder.data
+        request.argument_bytes = <uint32_t> encoder.size
+        request.dependency_count = <uint32_t> encoder.dependencies.size()
+        request.contained_count = <uint32_t> encoder.contained.size()
+        request.name = PyBytes_AS_STRING(self.task_name)
+        request.name_bytes = <uint32_t> PyBytes_GET_SIZE(self.task_name)
+        request.returns = self.returns
+        request.max_retries = self.max_retries
+        request.flags = self.flags
+        if _actor_runner is not None:
+            request.caller = current_call(session)
+        first = native.submit(session.client, request)
+        if first == NULL and native.last_code() != Code.kOk:
+            raise core_error()
+    finally:
+        give_encoder(encoder)
+    if self.returns == 1:
+        return make_ref(session, first)
+    return make_refs(session, first, self.returns)
+
+
+cdef int encode_arguments(Encoder encoder, Session session, object callee, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
+    """The arguments of a call: their number, the positional ones, the named ones."""
+    cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
+    cdef Py_ssize_t i
+    encoder.put_u32(<uint32_t> n)
+    encoder.put_u32(<uint32_t> named)
+    for i in range(n):
+        encode_argument(encoder, session, <object> args[i], callee, i)
+    for i in range(named):
+        key = <object> PyTuple_GET_ITEM(<object> names, i)
+        encoder.encode_plain(key, 0)
+        encode_argument(encoder, session, <object> args[n + i], callee, key)
+    return 0
+
+
+cdef object actor_method_remote(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names):
+    return call_method(<ActorMethod> self, args, n, names)
+
+
+cdef PyMethodDef _actor_method_remote = PyMethodDef(
+    "remote", <PyCFunction> <void*> actor_method_remote, METH_FASTCALL | METH_KEYWORDS,
+    "remote(*args, **kwargs)\n"
+    "\n"
+    "Submits one call of the method to its actor and returns its ObjectRef at once.\n"
+    "\n"
+    "Args:\n"
+    "    *args, **kwargs: as the method takes them. An ObjectRef among them is replaced by its\n"
+    "        value; one nested in a list or another object stays a reference.\n"
+    "\n"
+    "Returns:\n"
+    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.\n"
+    "\n"
+    "Raises:\n"
+    "    TypeError: the arguments do not fit the method, or one cannot be sent to a worker.\n"
+    "    PendingCallsLimitExceeded: as many calls wait as the actor's max_pending_calls allows.\n"
+)
+(<dict> (<PyTypeObject*> ActorMethod).tp_dict)["remote"] = PyDescr_NewMethod(
+    <PyTypeObject*> ActorMethod, &_actor_method_remote
+)
+PyType_Modified(<PyTypeObject*> ActorMethod)
+
+
+cdef int check_method_arguments(ActorMethod self, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
+    """Raises the TypeError that calling the method would raise."""
+    from ._actor_methods import check_call
+    positional, named = arguments_of(args, n, names)
+    check_call(self._argument_subject(None), self._info.parameters, positional, named)
+    return 0
+
+
+cdef tuple arguments_of(PyObject** args, Py_ssize_t n, PyObject* names):
+    cdef Py_ssize_t i
+    named = {}
+    if names != NULL:
+        for i in range(PyTuple_GET_SIZE(<object> names)):
+            named[<object> PyTuple_GET_ITEM(<object> names, i)] = <object> args[n + i]
+    return tuple([<object> args[i] for i in range(n)]), named
+
+
+cdef int check_pending(ActorMethod self, Session session) except -1:
+    """In a worker the node counts the calls that are pending, so it is asked."""
+    cdef uint64_t id = self.actor.id
+    cdef uint64_t count
+    answer, _ = ask_node(session, Q_PENDING_CALLS, (<char*> &id)[:8])
+    memcpy(&count, PyBytes_AS_STRING(answer), 8)
+    if count >= <uint64_t> self.actor.info.max_pending_calls:
+        from .exceptions import PendingCallsLimitExceeded
+        raise PendingCallsLimitExceeded(
+            f"The actor {self.actor.info.class_name!r} has {count} pending calls of this process, as "
+            f"many as max_pending_calls allows, so {self._info.name!r} was not submitted. Get some of "
+            "their results first, or raise the limit."
+        )
+    return 0
+
+
+# ---- making, finding and killing
+
+def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_class, tuple need, tuple kept, object spec, tuple args, dict kwargs, subject):
+    """Declares an actor and submits its constructor; its ActorHandle.
+
+    Args:
+        value: of the actor's object (bolide._actor_methods.encode_actor).
+        cls: the exported class.
+        info: the ActorInfo of `value`.
+        scheduling_class, need, kept: its scheduling class and what that needs.
+        spec: what the worker must know, sent before the arguments of the constructor.
+        args, kwargs: of the constructor.
+        subject: an object whose _argument_subject names the arguments in errors.
+    """
+    cdef Session session = need_session()
+    cdef Encoder encoder = take_encoder()
+    cdef SubmitRequest request
+    cdef ObjectRef ref
+    cdef tuple names = tuple(kwargs)
+    cdef tuple all_args = (*args, *kwargs.values())
+    cdef vector[PyObject*] pointers
+    for item in all_args:
+        pointers.push_back(<PyObject*> item)
+    if not native.define_actor_class(session.client, scheduling_class, quantities(need), quantities(kept)):
+        raise core_error()
+    try:
+        encoder.encode_value(spec, "the description of an actor")
+        encoder.join_parts(0)
+        encode_arguments(encoder, session, subject, pointers.data(), len(args), <PyObject*> names)
+        ref = put_special(session, value, [cls], V_ACTOR)
+        request.function = ref.entry.id.value
+        request.scheduling_class = scheduling_class
+        request.dependencies = encoder.dependencies.data()
+        request.contained = encoder.contained.data()
+        request.arguments = <const byte_t*> encoder.data
+        request.argument_bytes = <uint32_t> encoder.size
+        request.dependency_count = <uint32_t> encoder.dependencies.size()
+        request.contained_count = <uint32_t> encoder.contained.size()
+        request.name = ""
+        request.name_bytes = 0
+        request.returns = 0
+        request.max_retries = 0
+        request.flags = F_ACTOR_CREATION
+        native.submit(session.client, request)
+        if native.last_code() != Code.kOk:
+            raise core_error()
+    finally:
+        give_encoder(encoder)
+    return make_handle(actor_of_ref(ref, info))
+
+
+cdef vector[pair[string, int64_t]] quantities(tuple need):
+    cdef vector[pair[string, int64_t]] made
+    cdef pair[string, int64_t] entry
+    for name, amount in need:
+        entry.first = name.encode()
+        entry.second = amount
+        made.push_back(entry)
+    return made
+
+
+cdef tuple ask_node(Session session, uint32_t kind, bytes text):
+    """The node's answer to a question: its bytes, and the ObjectRef of the answer."""
+    cdef ObjectEntry* entry = native.query(session.client, kind, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    if entry == NULL:
+        raise core_error()
+    cdef ObjectRef ref = make_ref(session, entry)
+    if not entry.ready():
+        wait_entries(session, &entry, 1, 1, FOREVER, False)
+    cdef ValueBytes value = ObjectTable.inline_value(entry)
+    return PyBytes_FromStringAndSize(<const char*> value.data, value.size), ref
+
+
+def find_actor(bytes key):
+    """The handle of the living actor with that key of a name, or None."""
+    cdef Session session = need_session()
+    cdef ObjectId id
+    cdef ObjectRef ref
+    answer, holder = ask_node(session, Q_FIND_ACTOR, key)
+    if not answer:
+        return None
+    memcpy(&id.value, PyBytes_AS_STRING(answer), 8)
+    ref = ref_of_id(id)  # while the answer is held, and with it the actor
+    return make_handle(actor_of_ref(ref, read_info(session, ref)))
+
+
+cdef object read_info(Session session, ObjectRef ref):
+    """The ActorInfo in the value of an actor's object."""
+    from ._actor_methods import decode_actor
+    cdef ObjectEntry* entry = ref.entry
+    cdef ValueBytes value
+    if not entry.ready():
+        native.ask(session.client, &entry, 1, True)
+        wait_entries(session, &entry, 1, 1, FOREVER, False)
+    if entry.holding == Holding.kStored:
+        value.data = session.client.resolve(entry.where)
+        value.size = entry.where.size
+        if value.data == NULL:
+            raise corrupt_value()
+    else:
+        value = ObjectTable.inline_value(entry)
+    return decode_actor(PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+
+
+def actor_names():
+    """The keys of all names of living actors."""
+    cdef list keys = []
+    cdef uint32_t length
+    cdef Py_ssize_t at = 0
+    answer, _ = ask_node(need_session(), Q_NAMED_ACTORS, b"")
+    while at < len(answer):
+        memcpy(&length, PyBytes_AS_STRING(answer) + at, 4)
+        keys.append(answer[at + 4 : at + 4 + length])
+        at += 4 + length
+    return keys
+
+
+def kill_actor(ActorHandle handle not None, bint no_restart):
+    """Ends the process of an actor at once."""
+    cdef ActorRef actor = handle._ray_actor
+    if actor.session is not _session or not actor.session.alive:
+        raise_closed(actor.session)
+    if not native.kill_actor(actor.session.client, actor.id, no_restart):
+        raise core_error()
