@@ -181,7 +181,8 @@ def _drop_own_frames(report: Any, seen: set[int]) -> None:
 
 
 def _is_own(filename: str) -> bool:
-    return filename.startswith(_PACKAGE) or filename.endswith("bolide/_hot.pyx")
+    # Parts of _hot.pyx are known by their path in the source tree.
+    return filename.startswith(_PACKAGE) or "/bolide/_hot" in filename
 
 
 def _encode_cause(cause: BaseException | None, text: str) -> tuple[bytes | None, str]:

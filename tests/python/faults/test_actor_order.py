@@ -1,0 +1,134 @@
+"""Order and number of an actor's calls, with four callers, random dependencies, retries and kills.
+
+RELIABILITY row A6. The actor notes every attempt in a journal before anything else happens. The
+journal says: each caller's calls were begun in the order of submission, a call without retries at
+most once, one with endless retries at least once and before all later ones.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from itertools import pairwise
+
+import pytest
+
+import bolide
+from bolide.exceptions import ActorUnavailableError
+
+CALLERS = 4
+WINDOW = 500  # calls that a caller has in flight
+
+
+@bolide.remote(max_restarts=-1)
+class Recorder:
+    """Notes each call, and dies in one of `deadly`, before or after the note."""
+
+    def __init__(self, path, deadly):
+        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.random = random.Random(os.getpid())
+        self.deadly = deadly
+
+    def record(self, caller, number, dependency):
+        assert dependency in (None, number)
+        dies = self.random.randrange(self.deadly) == 0
+        if dies and self.random.random() < 0.3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.write(self.file, b"%d %d\n" % (caller, number))
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    def flaky(self, caller, number, dependency):
+        self.record(caller, number, dependency)
+        if self.random.random() < 0.5:
+            raise OSError("again")
+        return number
+
+
+@bolide.remote(num_cpus=0)
+def same(x):
+    return x
+
+
+@bolide.remote(num_cpus=0)
+def call(recorder, caller, count, seed):
+    """Submits the calls; for each: whether it may be run again, and whether it gave its value."""
+    chance = random.Random(seed)
+    outcomes = []
+    refs = []
+
+    def take(most):
+        while len(refs) > most:
+            again, number, ref = refs.pop(0)
+            try:
+                assert bolide.get(ref) == number
+                outcomes.append((again, True))
+            except ActorUnavailableError:
+                assert not again
+                outcomes.append((again, False))
+
+    for number in range(count):
+        again = chance.random() < 0.7
+        dependency = same.remote(number) if chance.random() < 0.1 else None
+        method = recorder.record.options(max_task_retries=-1 if again else 0)
+        if again and chance.random() < 0.02:
+            method = recorder.flaky.options(max_task_retries=-1, retry_exceptions=[OSError])
+        refs.append((again, number, method.remote(caller, number, dependency)))
+        take(WINDOW)
+    take(0)
+    return outcomes
+
+
+def check(path, outcomes, count):
+    """Holds the journal against the rules; how many attempts there were."""
+    with open(path, "rb") as file:
+        lines = [tuple(map(int, line.split())) for line in file]
+    for caller in range(CALLERS):
+        numbers = [number for of, number in lines if of == caller]
+        # A number that comes again is an attempt that follows its predecessor at once.
+        assert all(a <= b for a, b in pairwise(numbers)), f"caller {caller}"
+        attempts = [0] * count
+        for number in numbers:
+            attempts[number] += 1
+        for number, (again, done) in enumerate(outcomes[caller]):
+            if again:
+                assert done and attempts[number] >= 1, (caller, number)
+            else:
+                assert attempts[number] <= 1, (caller, number)
+                assert attempts[number] == 1 or not done, (caller, number)
+    return len(lines)
+
+
+def run(start, tmp_path, count, deadly):
+    two = start(num_cpus=2)
+    path = str(tmp_path / "record")
+    recorder = Recorder.remote(path, deadly)
+    refs = [call.remote(recorder, caller, count, 4711 + caller) for caller in range(CALLERS)]
+    outcomes = two.get(refs)
+    attempts = check(path, outcomes, count)
+    lost = sum(not done for each in outcomes for _, done in each)
+    print(f"{CALLERS} x {count} calls, {attempts} attempts, {two.retries} retries, {lost} lost")
+    assert two.node.audit()
+    assert two.retries > 0
+
+
+def test_a6_order_with_retries_and_kills(start, tmp_path):
+    run(start, tmp_path, count=1_500, deadly=100)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a6_order_with_retries_and_kills_of_200_000_calls(start, tmp_path):
+    run(start, tmp_path, count=50_000, deadly=400)
+
+
+def test_without_kills_every_call_is_run_once(start, tmp_path):
+    two = start(num_cpus=2)
+    path = str(tmp_path / "record")
+    recorder = Recorder.remote(path, 1 << 40)
+    refs = [call.remote(recorder, caller, 2_000, caller) for caller in range(CALLERS)]
+    outcomes = two.get(refs)
+    check(path, outcomes, 2_000)
+    assert all(done for each in outcomes for _, done in each)
