@@ -173,8 +173,8 @@ def test_a7_a_template_that_dies_at_start_is_given_up(program, tmp_path):
 
 WORKER_ERROR = """
 import bolide._settings as settings
-def broken():
-    encoded = original()
+def broken(*arguments):
+    encoded = original(*arguments)
     return encoded[:-5]
 original = settings.encode_settings
 import bolide._runtime as runtime
