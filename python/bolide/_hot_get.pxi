@@ -104,10 +104,12 @@ cdef object read_value(ObjectRef ref):
         value = ObjectTable.inline_value(entry)
         if entry.value_flags == 0:
             return decode_all(<const uint8_t*> value.data, value.size, 8, None, None)
-    raise read_error(entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+    raise read_error(ref.session, entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
 
 
-cdef object read_error(ObjectEntry* entry, bytes data):
+cdef object read_error(Session session, ObjectEntry* entry, bytes data):
+    if _flush_output is not None:
+        flush_output(session)  # what the task wrote comes before its error
     if entry.value_flags & 2:
         return _make_system_error(-1, data)
     from ._serialize import unpack_error

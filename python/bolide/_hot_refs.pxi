@@ -250,7 +250,9 @@ cdef tuple note_pickled(ObjectRef ref):
 
 def drop_pinned():
     """Forgets the references that were pickled outside bolide (at shutdown)."""
+    global _warned_pinned
     _pinned.clear()
+    _warned_pinned = False
 
 
 @cython.final

@@ -128,7 +128,8 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             ends = task.header.flags & F_ACTOR != 0 and ends_actor(session, &task.header, error, function)
             if ends:
                 values = None
-            elif session.interrupted == sequence and isinstance(error, KeyboardInterrupt):
+            elif session.interrupted == sequence and (isinstance(error, KeyboardInterrupt) or not taken):
+                # Before the call it hit an import, which may have made another error of it.
                 values = encode_cancelled(returns, task.header.task, "?" if function is None else function[1])
             elif wants_retry(&task.header, error, retry_on):
                 result_flags = F_RETRYABLE
