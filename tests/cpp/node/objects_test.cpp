@@ -35,6 +35,7 @@ class Owner final : public ObjectsOwner {
   }
   void chunk_closed(ChunkId chunk) override { closed.push_back(chunk.value); }
   void function_freed(ObjectId function) override { functions.push_back(function); }
+  void actor_freed(ObjectId) override {}
 
   std::vector<std::vector<uint64_t>> spans;
   std::vector<uint32_t> closed;
