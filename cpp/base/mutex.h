@@ -4,10 +4,14 @@
 // that a mutex guards says GUARDED_BY(mutex_), a private method that expects it held says
 // REQUIRES(mutex_), a public one that takes it says EXCLUDES(mutex_). With gcc the marks vanish.
 //
+// Fault points: "mutex.lock" before the lock is taken, "mutex.unlock" after it is open again.
+//
 // Thread safety: as std::mutex; not recursive. A forked child must not touch a mutex of its parent.
 #pragma once
 
 #include <mutex>
+
+#include "base/fault.h"
 
 #if defined(__clang__)
 #define BOLIDE_THREAD_MARK(x) __attribute__((x))
@@ -35,8 +39,14 @@ class CAPABILITY("mutex") Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
+  void lock() ACQUIRE() {
+    BOLIDE_FAULT_AT("mutex.lock");
+    mutex_.lock();
+  }
+  void unlock() RELEASE() {
+    mutex_.unlock();
+    BOLIDE_FAULT_AT("mutex.unlock");
+  }
   bool try_lock() TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:

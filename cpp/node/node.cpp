@@ -248,7 +248,7 @@ void Node::start_worker() {
   header.version = ipc::kLinkVersion;
   header.worker = worker;
   header.client = worker + 1;  // 1 is the driver
-  header.node_pid = getpid();
+  header.node_pid = os::own_pid();
   header.spin_ns = os::usable_cores() > 1 ? options_.max_spin : 0;
   header.inline_limit = inline_limit_;
   header.session = session_;

@@ -15,7 +15,7 @@ namespace bolide::node {
 Status TemplateLink::start(const Command& command, int stdout_fd, int stderr_fd) {
   auto sockets = os::socket_pair();
   if (!sockets.is_ok()) return sockets.status().clone();
-  auto owner = os::open_pidfd(getpid());
+  auto owner = os::open_pidfd(os::own_pid());
   if (!owner.is_ok()) return owner.status().clone();
   os::SpawnSpec spec;
   spec.argv = command.argv;

@@ -68,14 +68,14 @@ Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
     pollfd items[] = {{raw->owner_.get(), POLLIN, 0}, {raw->socket_.get(), 0, 0}};
     while (os::poll_fds(items, 2, -1) <= 0) {
     }
-    os::kill_group(getpid(), SIGKILL);
-    _exit(1);
+    os::kill_group(os::own_pid(), SIGKILL);
+    os::end_process(1);
   });
   if (!watcher.is_ok()) return watcher.status().clone();
   client->watcher_ = watcher.take();
 
   MutexLock lock(client->mutex_);
-  const ipc::HelloRecord hello{getpid()};
+  const ipc::HelloRecord hello{os::own_pid()};
   client->push(RecordType::kHello, sizeof hello,
                [&](std::byte* to) { ipc::Writer(to).put(hello); });
   client->publish(Urgency::kWhenSleeping);

@@ -7,6 +7,7 @@
 #include "node/worker_push.h"
 #include "os/fd_passing.h"
 #include "os/futex.h"
+#include "os/process.h"
 
 namespace bolide::node {
 namespace {
@@ -19,7 +20,7 @@ using ipc::Urgency;
 // give_up ends a worker whose ring cannot be read any more; the node sees its death.
 void WorkerClient::give_up(const char* why) {
   static_cast<void>(::write(STDERR_FILENO, why, std::strlen(why)));
-  _exit(70);
+  os::end_process(70);
 }
 
 // ---- reading

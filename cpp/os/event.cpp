@@ -1,8 +1,7 @@
-// The system calls of os/event.h.
+// The system calls of Event (os/event.h).
 #include "os/event.h"
 
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,15 +36,6 @@ void Event::clear() const {
     got = ::read(fd_.get(), &count, sizeof count);
   } while (got < 0 && errno == EINTR);
   BOLIDE_CHECK(got == sizeof count || errno == EAGAIN, "an event's descriptor was closed");
-}
-
-int poll_fds(pollfd* items, size_t n, Nanos timeout) {
-  timespec limit{};
-  limit.tv_sec = timeout / kSecond;
-  limit.tv_nsec = timeout % kSecond;
-  int ready = ::ppoll(items, n, timeout < 0 ? nullptr : &limit, nullptr);
-  BOLIDE_CHECK(ready >= 0 || errno == EINTR || errno == ENOMEM, "poll was given a bad list");
-  return ready;
 }
 
 }  // namespace bolide::os

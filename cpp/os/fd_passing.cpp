@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/fault.h"
+#include "os/event.h"
 
 namespace bolide::os {
 namespace {
@@ -92,7 +93,13 @@ Result<size_t> receive_message(int sock, std::span<std::byte> bytes, std::vector
   message.msg_iovlen = 1;
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
-  ssize_t got = ::recvmsg(sock, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+  ssize_t got;
+  // Waiting is poll_fds's, the one place where a thread waits for descriptors.
+  while ((got = ::recvmsg(sock, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)) < 0 && wait &&
+         errno == EAGAIN) {
+    pollfd item{sock, POLLIN, 0};
+    if (poll_fds(&item, 1, -1) < 0) return io_error("cannot receive a message", EINTR);
+  }
   if (got < 0) return io_error("cannot receive a message", errno);
 
   // Owned before anything else is looked at, so that no path below leaks one.

@@ -154,6 +154,10 @@ std::vector<std::string> current_environment() {
   return result;
 }
 
+pid_t own_pid() { return ::getpid(); }
+
+void end_process(int exit_code) { ::_exit(exit_code); }
+
 Result<Fd> open_pidfd(pid_t pid) {
   std::string what = "cannot watch process " + std::to_string(pid);
   if (BOLIDE_FAULT_FAIL("process.pidfd")) return system_error(what, EMFILE);

@@ -39,6 +39,10 @@ BOLIDE_API Result<Child> spawn(const SpawnSpec& spec);
 // This process's environment in the form that SpawnSpec wants.
 BOLIDE_API std::vector<std::string> current_environment();
 
+// This process's number, and its end without any clean-up.
+BOLIDE_API pid_t own_pid();
+[[noreturn]] BOLIDE_API void end_process(int exit_code);
+
 // Any process, child or not. kNotFound when there is none of that number.
 BOLIDE_API Result<Fd> open_pidfd(pid_t pid);
 
