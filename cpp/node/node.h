@@ -277,6 +277,7 @@ class BOLIDE_API Node : public Client,
   void flush_links();
   void set_bell(ipc::Urgency urgency, ipc::Bell bell);
   void refresh_bell();
+  void drain_unrung();
   ipc::Urgency urgency_of_waits() const;
   ipc::Urgency background_urgency() const;
   void nudge_supervisor();

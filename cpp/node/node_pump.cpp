@@ -86,9 +86,17 @@ void Node::refresh_bell() {
   if (urgency > asked_in_background_) {
     asked_in_background_ = urgency;
     set_bell(urgency, ipc::Bell::kSupervisor);
+    drain_unrung();
   }
   const auto look = scheduler_.next_look(coarse_now_);
   if (look.has_value() && *look < supervisor_until_) nudge_supervisor();
+}
+
+// drain_unrung: what was published before the bell's word changed has rung nobody.
+void Node::drain_unrung() {
+  if (looks_empty()) return;
+  drain();
+  if (!looks_empty()) nudge_supervisor();
 }
 
 void Node::nudge_supervisor() {
@@ -135,11 +143,7 @@ void Node::lead_ends() {
   }
   asked_in_background_ = background_urgency();
   set_bell(asked_in_background_, ipc::Bell::kSupervisor);
-  // What was published before the bell's word changed has rung nobody.
-  if (!looks_empty()) {
-    drain();
-    if (!looks_empty()) nudge_supervisor();
-  }
+  drain_unrung();
   if (!dirty_.empty()) nudge_supervisor();
   refresh_bell();
 }

@@ -1,0 +1,39 @@
+// Who waits for something is woken when it is there, however it waits and whoever sleeps.
+#include "simulated_node/node_testing.h"
+
+using namespace bolide;
+using namespace testing;
+
+namespace {
+
+// warm_up runs tiny tasks: a worker is there, and its ring then takes several at a time.
+void warm_up(Stage& stage, Node& node) {
+  for (int i = 0; i < 20; ++i) {
+    ObjectEntry* entry = stage.call(node, [](WorkerClient&) {});
+    CHECK(stage.get(node, entry));
+    node.release(entry);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("an object that is watched comes although its result was there before, unread") {
+  Stage stage({});
+  stage.play([&](Node& node) {
+    warm_up(stage, node);
+    stage.sleep(50 * kMillisecond);  // nobody waits, so workers ring only before they sleep
+    ObjectEntry* first = stage.call(node, [](WorkerClient&) {});
+    ObjectEntry* second = stage.call(node, [&](WorkerClient&) { stage.sleep(10 * kSecond); });
+    stage.sleep(kMillisecond);  // the first has ended, and its worker is busy with the second
+    CHECK_FALSE(first->ready());
+    auto queue = node::CompletionQueue::create().take();
+    const Nanos began = stage.time();
+    CHECK(node.watch(first, queue, 7).is_ok());
+    pollfd item{queue->fd(), POLLIN, 0};
+    os::poll_fds(&item, 1, -1);
+    CHECK(queue->take() == std::vector<uint64_t>{7});
+    CHECK(stage.time() - began < 5 * kMillisecond);
+    node.release(first);
+    node.release(second);
+  });
+}
