@@ -129,6 +129,7 @@ void Pump::adapt_spin(bool slept) {
 }
 
 void Pump::follow(Waiter& waiter, Nanos until, MutexLock& lock) {
+  before_follow();
   followers_.push_back(&waiter);
   waiter.sleeping = true;
   const uint32_t word = waiter.word.load(std::memory_order_relaxed);  // written under the lock

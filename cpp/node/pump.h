@@ -76,6 +76,9 @@ class BOLIDE_API Pump {
   virtual void before_sleep() = 0;
   virtual void sleep(Nanos until) = 0;  // without the lock
   virtual void after_sleep() = 0;
+  // before_follow: this thread goes to sleep behind a leader, who may be asleep already and so may
+  // not tell what this thread has published.
+  virtual void before_follow() {}
   virtual void lead_begins() {}
   virtual void lead_ends() {}
 

@@ -124,6 +124,7 @@ class BOLIDE_API WorkerClient : public Client {
   void before_sleep() override;
   void sleep(Nanos until) override;
   void after_sleep() override;
+  void before_follow() override { ring_for_unread(); }
 
  private:
   explicit WorkerClient(Nanos spin) : Client(spin) {}
@@ -135,6 +136,7 @@ class BOLIDE_API WorkerClient : public Client {
   void push_ids(ipc::RecordType type, std::span<const uint64_t> ids);
   std::byte* room(uint64_t size, uint16_t type);
   void publish(ipc::Urgency moment);
+  void ring_for_unread();
   void flush_releases();
   void declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode);
 

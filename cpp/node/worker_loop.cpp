@@ -251,6 +251,12 @@ void WorkerClient::before_sleep() {
   sleep_until_ = arena_.next_trim(time).value_or(INT64_MAX);
   tasks_.control()->consumer_waiting.store(1, std::memory_order_seq_cst);  // partner: publish
   signal_ = tasks_.control()->data_signal.load(std::memory_order_seq_cst);
+  ring_for_unread();
+}
+
+// ring_for_unread: a thread of this process is about to sleep; the node must not leave unread what
+// it has said.
+void WorkerClient::ring_for_unread() {
   if (replies_.unpublished() || replies_.refresh_used() != 0) publish(Urgency::kWhenSleeping);
 }
 

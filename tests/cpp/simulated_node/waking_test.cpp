@@ -37,3 +37,35 @@ TEST_CASE("an object that is watched comes although its result was there before,
     node.release(second);
   });
 }
+
+TEST_CASE("in a worker, one thread's wait does not keep silent what another thread asks") {
+  Stage stage({.cpus = 4});
+  stage.play([&](Node& node) {
+    Nanos asked = 0;
+    Nanos got = 0;
+    ObjectEntry* task = stage.call(node, [&](WorkerClient& worker) {
+      ObjectEntry* slow = stage.call(worker, [&](WorkerClient&) { stage.sleep(10 * kSecond); });
+      simulator::Machine& machine = stage.machine();
+      const simulator::Thread& other =
+          machine.start_thread(machine.process(), "other", [&worker, slow] {
+            ObjectEntry* entry = slow;
+            worker.ask(std::span(&entry, 1), true);
+            node::WaitMode mode;
+            worker.wait(std::span(&entry, 1), 1, INT64_MAX, mode);
+          });
+      stage.sleep(100 * kMillisecond);  // the other thread leads, and sleeps
+      asked = stage.time();
+      ObjectEntry* quick = stage.call(worker, [](WorkerClient&) {});
+      CHECK(stage.get(worker, quick));
+      got = stage.time();
+      machine.join(other);
+      worker.release(slow);
+      worker.release(quick);
+    });
+    stage.sleep(20 * kSecond);  // not in get: then the bell would ask for every record
+    CHECK(got > 0);
+    CHECK(got - asked < 20 * kMillisecond);
+    CHECK(stage.get(node, task));
+    node.release(task);
+  });
+}
