@@ -111,11 +111,15 @@ void Node::stop() {
     for (const auto& [id, link] : links_) {
       if (link->pid > 0) os::kill_group(link->pid, SIGKILL);
     }
-    for (const auto& [id, watchers] : watchers_) {
-      for (const Watcher& watcher : watchers) {
-        if (watcher.kind == Watcher::Kind::kQueue) watcher.queue->push(watcher.token);
-      }
+    for (auto& [id, watchers] : watchers_) {
+      // Gone afterwards: a result that is read still must not push the token again.
+      std::erase_if(watchers, [](const Watcher& watcher) {
+        if (watcher.kind != Watcher::Kind::kQueue) return false;
+        watcher.queue->push(watcher.token);
+        return true;
+      });
     }
+    watched_by_queues_ = 0;
   }
   supervisor_.join();
   // The template kills and reaps what is left, also workers whose pid we never learned.

@@ -69,3 +69,19 @@ TEST_CASE("in a worker, one thread's wait does not keep silent what another thre
     node.release(task);
   });
 }
+
+TEST_CASE("the end of the runtime announces a watched object once") {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Stage stage({.seed = seed});
+    stage.play([&](Node& node) {
+      warm_up(stage, node);
+      ObjectEntry* entry = stage.call(node, [](WorkerClient&) {});
+      auto queue = node::CompletionQueue::create().take();
+      CHECK(node.watch(entry, queue, 7).is_ok());
+      node.stop();
+      const size_t tokens = queue->take().size();
+      CHECK_MESSAGE(tokens == 1, "seed " << seed);
+      node.release(entry);
+    });
+  }
+}
