@@ -322,6 +322,7 @@ class BOLIDE_API Node : public Client,
   bool settling_ = false;
   struct Unsendable {
     Task* task;
+    bool inlined;
     std::string why;
   };
   std::vector<Unsendable> unsendable_;

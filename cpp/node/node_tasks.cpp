@@ -174,7 +174,7 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
   const auto position = send_sized(link, RecordType::kTask, size, fill, header.sequence);
   if (!position.is_ok()) {
     --link.next_sequence;
-    unsendable_.push_back({task, position.status().message()});
+    unsendable_.push_back({task, inlined, position.status().message()});
     return;
   }
   link.outstanding.push_back({header.sequence, position.value(), task, inlined});
@@ -184,7 +184,7 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
 // Apart from send_task, because the scheduler that called it is in the middle of a decision.
 void Node::fail_unsendable() {
   while (!unsendable_.empty()) {
-    const auto [task, why] = std::move(unsendable_.back());
+    const auto [task, inlined, why] = std::move(unsendable_.back());
     unsendable_.pop_back();
     WorkerLink& link = *link_of(*task->worker);
     if (task->calls != nullptr) {
@@ -195,7 +195,11 @@ void Node::fail_unsendable() {
       std::exchange(link.actor, nullptr)->link = nullptr;
       if (link.pid > 0) os::kill_group(link.pid, SIGKILL);
     } else {
-      scheduler_.taken_back(link.worker, task);
+      if (inlined) {
+        scheduler_.handed_back(link.worker, task, true);
+      } else {
+        scheduler_.taken_back(link.worker, task);
+      }
       scheduler_.forget(task);
     }
     fail(task, SystemErrorKind::kObjectStoreFull,

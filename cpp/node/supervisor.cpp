@@ -111,6 +111,7 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   read_output(1);
   while (drain_link(*link)) {
   }
+  fail_unsendable();  // while the worker is there still, whose tasks they are
   if (link->pid > 0) os::kill_group(link->pid, SIGKILL);  // what it started and left behind
   const int pid = link->pid;
   if (!link->hello && !link->retiring) ++failed_starts_;
