@@ -154,6 +154,8 @@ class BOLIDE_API Node : public Client,
   void lead_ends() override;
 
  private:
+  friend class Inspector;  // of the simulator: it looks, and changes nothing
+
   struct Watcher {
     enum class Kind : uint8_t { kThread, kWorkerValue, kWorkerReady, kQueue } kind;
     Waiter* waiter = nullptr;

@@ -127,6 +127,8 @@ class BOLIDE_API WorkerClient : public Client {
   void before_follow() override { ring_for_unread(); }
 
  private:
+  friend class Inspector;  // of the simulator: it looks, and changes nothing
+
   explicit WorkerClient(Nanos spin) : Client(spin) {}
 
   template <class Fill>
