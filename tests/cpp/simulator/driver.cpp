@@ -95,6 +95,7 @@ void Driver::submit() {
   call.dependencies = some(random_.one_in(20) ? 12 : 2);
   call.contained = some(2);
   call.size = random_.per_mille(load.huge_per_mille) ? 50'000 : random_.below(200);
+  if (random_.per_mille(load.bulky_per_mille)) call.size += 5'000 + random_.below(20'000);
   call.max_retries = random_.one_in(4) ? -1 : static_cast<int32_t>(random_.below(4));
   if (random_.per_mille(load.raises_per_mille)) call.raises = 1 + random_.one_in(2);
   call.spec.seed = random_.next();

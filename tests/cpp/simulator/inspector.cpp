@@ -46,8 +46,15 @@ void Inspector::check_quiet(const std::vector<SimWorker*>& workers, Nanos next) 
   const bool urgent = node_.bell_urgency_ == ipc::Urgency::kAlways;
   for (SimWorker* worker : workers) {
     const bool sleeps = machine_.asleep(worker->process());
-    if (sleeps && worker->client().tasks_.has_data() && !worker->client().task_at_head_.load()) {
+    const WorkerClient& client = worker->client();
+    const bool reads = worker->process().main->word == &client.tasks_.control()->data_signal;
+    if (sleeps && reads && client.tasks_.has_data() && !client.task_at_head_.load()) {
       fail("worker %u sleeps over an unread record", worker->id());
+    }
+    const ipc::RingControl* replies = client.replies_.control();
+    const bool wants_room = worker->process().main->word == &replies->space_signal;
+    if (sleeps && wants_room && replies->head.load() == replies->tail.load()) {
+      fail("worker %u sleeps for want of room that is there", worker->id());
     }
     WorkerLink* link = node_.link_of(worker->id());
     if (link == nullptr || link->looks_empty() || silent) continue;

@@ -40,6 +40,7 @@ uint64_t size_of_value(Random& random, const Load& load, size_t references) {
   const uint64_t least = value_size(references);
   if (random.per_mille(load.huge_per_mille)) return least + 33'000 + random.below(load.largest);
   if (random.per_mille(load.large_per_mille)) return least + random.below(load.largest);
+  if (random.per_mille(load.bulky_per_mille)) return least + 4'000 + random.below(4'000);
   return least + random.below(random.one_in(4) ? 600 : 40);
 }
 
@@ -64,6 +65,7 @@ Op submit_op(const TaskSpec& parent, const Load& load, Random& random, Slots& sl
   op.task.contained = static_cast<uint32_t>(op.contained.size());
   op.task.cls = random.below(load.classes);
   op.size = sizeof(Arguments) + (random.per_mille(load.huge_per_mille) ? 40'000 : random.below(80));
+  if (random.per_mille(load.bulky_per_mille)) op.size += 5'000 + random.below(20'000);
   slots.add(op.task.returns);
   return op;
 }
@@ -106,7 +108,7 @@ Program make_program(const TaskSpec& task, const Load& load) {
     } else if (kind == 8) {
       op.kind = Op::Kind::kForget;
     } else {
-      op.kind = Op::Kind::kCompute;
+      op.kind = random.per_mille(load.bulky_per_mille / 4) ? Op::Kind::kBurst : Op::Kind::kCompute;
       op.duration = duration(random, load);
     }
     program.ops.push_back(std::move(op));

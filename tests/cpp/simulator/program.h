@@ -39,6 +39,7 @@ struct Load {
   bolide::Nanos shortest = 1'000;
   bolide::Nanos longest = 50'000;
   uint64_t long_per_mille = 0;     // tasks that take a hundred times as long
+  uint64_t bulky_per_mille = 0;    // arguments and values that fill a ring soon
   uint64_t large_per_mille = 50;   // values that go to the store
   uint64_t huge_per_mille = 10;    // arguments and results larger than a record may be
   uint64_t largest = 100'000;      // bytes of a value
@@ -72,18 +73,19 @@ struct Arguments {
 struct Op {
   enum class Kind {
     kCompute,
+    kBurst,  // puts, and drops at once, more than fits into a ring
     kSubmit,
     kPut,
     kGet,
     kWait,
-    kAside,
+    kAside,  // another thread waits for it
     kCancel,
     kDrop,
     kKeep,
     kForget
   } kind;
   bolide::Nanos duration = 0;
-  uint32_t slot = 0;    // kGet, kWait, kAside (another thread waits for it), kCancel, kDrop, kKeep
+  uint32_t slot = 0;    // kGet to kKeep
   bool unpack = false;  // kGet: also get the first reference that the value holds
   bool force = false;   // kCancel
   bool recursive = false;

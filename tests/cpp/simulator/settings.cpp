@@ -36,6 +36,7 @@ Settings::Settings(uint64_t seed_, bool traced) : seed(seed_) {
   load.shortest = pick_time({100, 1'000, 50'000});
   load.longest = load.shortest * pick_time({1, 5, 50});
   load.long_per_mille = pick({0, 0, 20, 200});
+  load.bulky_per_mille = pick({0, 0, 200, 700});
   load.large_per_mille = pick({0, 20, 300});
   load.huge_per_mille = pick({0, 0, 10, 100});
   load.largest = pick({10'000, 100'000, 300'000});

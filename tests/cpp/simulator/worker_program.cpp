@@ -49,6 +49,13 @@ void SimWorker::run(Frame& frame) {
 void SimWorker::run_op(Frame& frame, size_t i) {
   const Op& op = frame.program.ops[i];
   switch (op.kind) {
+    case Op::Kind::kBurst: {
+      const std::vector<std::byte> bytes(7'000);
+      for (int n = 0; n < 25; ++n) {
+        client_->release(client_->put_inline(bytes.data(), bytes.size(), {}, 0).take());
+      }
+      break;
+    }
     case Op::Kind::kCompute:
       machine_.sleep(op.duration);
       break;
