@@ -152,8 +152,12 @@ class Program:
                     return self.seen[-1][len(word) :].strip()
                 continue
             left = deadline - time.monotonic()
-            ready = select.select([self.process.stdout], [], [], max(0, left))[0]
-            assert ready, f"the program did not say {word!r} within {seconds} s: {self.seen}"
+            if not select.select([self.process.stdout], [], [], max(0, left))[0]:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise AssertionError(
+                    f"the program did not say {word!r} within {seconds} s: "
+                    f"{self.seen} {self.process.stderr.read()}"
+                )
             more = os.read(self.process.stdout.fileno(), 1 << 16)
             if not more:
                 self.process.wait()

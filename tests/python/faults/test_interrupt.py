@@ -146,9 +146,15 @@ ray.get(ref)
 
 @pytest.mark.parametrize("moment", range(6))
 def test_a12_interrupt_in_init_leaves_nothing_half_made(program, moment):
-    """SIGINT at moments spread over the first init."""
+    """SIGINT at moments spread over the first init.
+
+    What it would import is imported before: CPython loses an interrupt that comes while it drops
+    the lock of an import, in a callback of a weak reference.
+    """
     run = program(
         """
+import bolide._by_value, bolide._service
+
 try:
     say("ready")
     ray.init(num_cpus=1)
