@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 
-import bolide as ray
 from resident import resident_bytes
+
+import bolide as ray
 
 SLICE = 10_000
 

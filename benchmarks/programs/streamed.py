@@ -9,8 +9,9 @@ import sys
 import time
 from collections import deque
 
-import bolide as ray
 from resident import resident_bytes
+
+import bolide as ray
 
 BATCH = 1_000
 WINDOW = 10  # batches in flight

@@ -4,13 +4,13 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
+from . import actor, exceptions
+from ._actor import get_actor, kill, method
 from ._cancel import cancel
 from ._generators import DynamicObjectRefGenerator
-from ._actor import get_actor, kill, method
 from ._hot import ObjectRef, get, put, wait
 from ._remote import remote
 from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
-from . import actor, exceptions
 
 __version__ = "0.1.0"
 

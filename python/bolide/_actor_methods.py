@@ -56,8 +56,8 @@ class ActorInfo:
     """What a handle knows of an actor beside its id.
 
     Fields: `class_name`; `methods`, MethodInfos in the order of their indexes, and `index`, name to
-    index; `groups`, names of the concurrency groups, None first for the default; `max_task_retries`;
-    `max_pending_calls`; `data`, all of this pickled.
+    index; `groups`, names of the concurrency groups, None first for the default;
+    `max_task_retries`; `max_pending_calls`; `data`, all of this pickled.
     """
 
     __slots__ = (
@@ -108,7 +108,7 @@ def info_of(class_name: str, methods: list[MethodInfo], options: ActorOptions) -
 
 
 def methods_of(cls: type) -> list[MethodInfo]:
-    """The methods of a class that can be called on a handle, sorted by name, the built-in ones last."""
+    """The methods of a class that a handle has, sorted by name, the built-in ones last."""
     found = []
     for name in sorted(dir(cls)):
         if name != "__init__" and name not in BUILT_IN:
@@ -234,8 +234,8 @@ def encode_actor(
     parts = [
         struct.pack("<I", len(name)), name,
         struct.pack(
-            "<iiIIII", options.max_restarts, options.max_pending_calls, flags, len(limits), len(key),
-            len(info.methods),
+            "<iiIIII", options.max_restarts, options.max_pending_calls, flags, len(limits),
+            len(key), len(info.methods),
         ),
         struct.pack(f"<{len(limits)}I", *limits), key,
     ]  # fmt: skip

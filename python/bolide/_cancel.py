@@ -25,8 +25,8 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
         force: kill the worker of a task that runs, for code that holds off the interrupt.
         recursive: also cancel the tasks that this one has started, and theirs.
 
-    After that `get` raises TaskCancelledError; WorkerCrashedError if the worker was killed; or gives
-    what the task returned or raised in spite of the interrupt.
+    After that `get` raises TaskCancelledError; WorkerCrashedError if the worker was killed; or
+    gives what the task returned or raised in spite of the interrupt.
 
     Raises:
         TypeError: `ref` is something else.

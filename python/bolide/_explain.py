@@ -154,7 +154,7 @@ def _find_culprit(obj: Any, expression: str) -> tuple[Any, list[str], str]:
     path: list[str] = []
     seen = {id(obj)}
     for _ in range(MAX_DEPTH):
-        for value, clause, suffix in _parts(obj):
+        for value, clause, suffix in _parts(obj):  # noqa: B007  (used where the loop has stopped)
             if time.monotonic() > deadline:
                 return obj, path, expression
             if id(value) not in seen and not _can_be_pickled(value):

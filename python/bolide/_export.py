@@ -1,8 +1,9 @@
 """Exporting functions: how a remote function gets to the workers, and how it refers to others.
 
 A function travels once, as an object of the store: the length and the UTF-8 of its name, the calls
-after which its worker ends, then a pickle of the function. A RemoteFunction inside another function's globals, or inside a value,
-travels as the reference to its object and its options, so a recursive function is sent once.
+after which its worker ends, then a pickle of the function. A RemoteFunction inside another
+function's globals, or inside a value, travels as the reference to its object and its options, so a
+recursive function is sent once.
 
 Thread safety: as the session; called with the GIL.
 """
@@ -21,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
 
 
 class _Running(_local):
@@ -184,9 +184,7 @@ def _rebuild(
     return _remade(Exported.of_ref(ref, *about), options, bounds)
 
 
-def _remade(
-    exported: Exported, options: dict[str, Any], bounds: tuple[int, int]
-) -> RemoteFunction:
+def _remade(exported: Exported, options: dict[str, Any], bounds: tuple[int, int]) -> RemoteFunction:
     from ._options import TaskOptions
     from ._remote import class_of
 

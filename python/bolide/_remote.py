@@ -122,9 +122,7 @@ def with_options(function: RemoteFunction, options: dict[str, Any]) -> RemoteFun
     """The same exported function with other options (RemoteFunction.options)."""
     from ._options import normalize_task_options
 
-    return make_remote(
-        function.exported, normalize_task_options(options, base=function._options)
-    )
+    return make_remote(function.exported, normalize_task_options(options, base=function._options))
 
 
 def class_of(resources: tuple[tuple[str, int], ...]) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from _thread import RLock
 
 from . import _config, _core, _hot

@@ -16,7 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from bolide._worker import main; main({preload!r})"
+_BOOTSTRAP = (
+    "import sys; sys.path[:] = {path!r}; from bolide._worker import main; main({preload!r})"
+)
 
 
 def encode_settings(namespace: str) -> bytes:
@@ -58,8 +60,8 @@ def template_command() -> tuple[list[str], list[str]]:
     """How to start the template process: argv and environment."""
     if not sys.executable:
         raise RuntimeError(
-            "bolide cannot start workers: sys.executable is empty, so the Python interpreter is not "
-            "known; set it to the path of python"
+            "bolide cannot start workers: sys.executable is empty, so the Python interpreter is "
+            "not known; set it to the path of python"
         )
     preload = ["numpy"] if "numpy" in sys.modules else []
     bootstrap = _BOOTSTRAP.format(path=_search_path(os.getcwd()), preload=preload)

@@ -1,4 +1,4 @@
-"""Actors: what Ray has in ``ray.actor``. Only names; the work is in `bolide._actor` and the core."""
+"""Actors: what Ray has in ``ray.actor``. Only names; the work is in `bolide._actor`, the core."""
 
 from ._actor import ActorClass, ActorClassInheritanceException, exit_actor
 from ._hot import ActorHandle, ActorMethod

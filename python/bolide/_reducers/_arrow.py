@@ -106,7 +106,9 @@ def _cut(parts: Parts, skip: int, length: int, restore: Callable[[Parts], Any]) 
         data += [views, *buffers[2:]]
         if _is_mostly_unused(views, buffers[2:], end - first):
             part = restore((layout, end - first, nulls, 0, data, [], None))
-            plain = pyarrow.large_string() if types.is_string_view(layout) else pyarrow.large_binary()
+            plain = (
+                pyarrow.large_string() if types.is_string_view(layout) else pyarrow.large_binary()
+            )
             data = part.cast(plain).cast(layout).__reduce__()[1][0][4]
     elif len(buffers) == 2 and not children:
         width = _bit_width(layout)

@@ -1,4 +1,4 @@
-"""NumPy: arrays whose own pickling would copy them first. Exact arrays are done in `bolide._hot`."""
+"""NumPy: arrays whose own pickling would copy them first. `bolide._hot` does exact arrays."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ memory that were not there before? Both look again until a deadline, because the
 takes a moment; they never wait longer than they must.
 
 Exported functions are not leaks: their objects live as long as a handle does, and a module that a
-worker has imported keeps its handles. On a machine where others use shared memory too, what they have mapped
-meanwhile is taken off its growth.
+worker has imported keeps its handles. On a machine where others use shared memory too, what they
+have mapped meanwhile is taken off its growth.
 
 Thread safety: one gate at a time in a process, used by one thread.
 """

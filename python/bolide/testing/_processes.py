@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-
 def read(path: str) -> bytes:
     """The bytes of a file below /proc; none if it cannot be read."""
     try:

@@ -16,7 +16,7 @@ import bolide
 
 
 def live_children():
-    return [p for p in psutil.Process().children(recursive=True)]
+    return psutil.Process().children(recursive=True)
 
 
 def descriptors():
@@ -55,9 +55,6 @@ class Runtime:
 @pytest.fixture
 def start():
     """`start(num_cpus=2, ...)` gives a Runtime; what it leaves after shutdown is an error."""
-    import fault_tools
-
-    fault_tools  # imported before descriptors are counted
     bolide.shutdown()
     children = live_children()
     fds, threads = descriptors(), threading.active_count()

@@ -91,7 +91,6 @@ def test_b10_max_restarts_is_exact_and_the_constructor_gets_its_arguments(two, j
         def leave(self):
             os._exit(1)
 
-
     actor = Restarts.remote(ref, [ref])
     del ref
     for _ in range(2):
@@ -393,7 +392,7 @@ def test_calls_from_many_threads_while_the_actor_dies(two, journal):
     def kills():
         while not done.is_set():
             seen = len(journal.entries())
-            wait_until(lambda: len(journal.entries()) > seen + 100 or done.is_set(), 30)
+            wait_until(lambda seen=seen: len(journal.entries()) > seen + 100 or done.is_set(), 30)
             for pid in set(journal.pids("made")):
                 if is_alive(pid):
                     os.kill(pid, signal.SIGKILL)

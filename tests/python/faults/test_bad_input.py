@@ -1,4 +1,4 @@
-"""Bad input: each gets a clear, named error, and the runtime goes on (RELIABILITY B2-1 to B2-15)."""
+"""Bad input: each gets a clear, named error, and the runtime goes on (RELIABILITY B2-1 to 15)."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_b2_09_captured_variables_are_named(one, tmp_path):
     import socket
 
     lock = threading.Lock()
-    file = open(tmp_path / "file", "w")  # noqa: SIM115
+    file = open(tmp_path / "file", "w")
     sock = socket.socket()
     items = (i for i in range(3))
 
@@ -496,9 +496,10 @@ def test_b2_15_init_twice_and_use_after_shutdown(start):
     runtime = start(num_cpus=1)
     with pytest.raises(RuntimeError, match="ray.init twice"):
         bolide.init()
-    assert bolide.init(ignore_reinit_error=True)["address"] == bolide.init(
-        ignore_reinit_error=True
-    )["address"]
+    assert (
+        bolide.init(ignore_reinit_error=True)["address"]
+        == bolide.init(ignore_reinit_error=True)["address"]
+    )
     ref = runtime.put([1])
     done = same.remote(3)
     assert runtime.get(done) == 3

@@ -1,4 +1,4 @@
-"""The end of the interpreter with the runtime in every state (DESIGN: pumping, signals, threads)."""
+"""The end of the interpreter with the runtime in every state (DESIGN: pumping and threads)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ for work in (
 ):
     threading.Thread(target=work, daemon=True).start()
 """
-BUSY = DAEMON + """
+BUSY = (
+    DAEMON
+    + """
 threading.Thread(target=lambda: ref.future().result(), daemon=True).start()
 def spin():
     f = ray.remote(lambda x: x)
@@ -26,6 +28,7 @@ def spin():
         ray.get(f.remote(1))
 threading.Thread(target=spin, daemon=True).start()
 """
+)
 
 
 @pytest.mark.slow
@@ -187,7 +190,7 @@ atexit.register(lambda: say("early", ray.get(f.remote(1))))
 
 
 def flat_cycles(start, times):
-    """init and shutdown again and again: descriptors, threads and shared memory stay as they are."""
+    """init and shutdown again and again: descriptors, threads and shared memory stay as now."""
     import bolide
 
     def shmem():
@@ -226,8 +229,9 @@ def test_a13_init_and_shutdown_500_times_are_flat(start):
 def test_a13_shutdown_is_bounded_with_code_that_is_stuck(start, journal):
     import time
 
-    import bolide
     from fault_tools import wait_until
+
+    import bolide
 
     runtime = start(num_cpus=2)
 

@@ -135,7 +135,7 @@ def test_b1_05_killed_in_the_middle_of_large_puts(two, journal):
         chance = random.Random(1)
         while not done.is_set() and len(killed) < 15:
             seen = len(journal.entries())
-            wait_until(lambda: len(journal.entries()) > seen or done.is_set(), 30)
+            wait_until(lambda seen=seen: len(journal.entries()) > seen or done.is_set(), 30)
             pids = two.pids()
             if pids and not done.wait(chance.random() * 0.01):
                 victim = chance.choice(pids)

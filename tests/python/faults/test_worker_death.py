@@ -236,7 +236,7 @@ def killed_under_load(runtime, journal, kills, seconds):
             victim = chance.choice(pids)
             # Let it get to work before the next dies: at least one task of its own.
             marker = len(journal.entries())
-            wait_until(lambda: len(journal.entries()) > marker or done.is_set(), 30)
+            wait_until(lambda marker=marker: len(journal.entries()) > marker or done.is_set(), 30)
             try:
                 os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:

@@ -138,7 +138,7 @@ def test_progress_of_next_to_nothing(total: int) -> None:
 
 
 def test_progress_on_a_closed_stream_is_silent() -> None:
-    stream = open(os.devnull, "w")  # noqa: SIM115
+    stream = open(os.devnull, "w")
     stream.close()
     with Progress(1, stream=stream) as bar:
         bar.advance()

@@ -152,7 +152,9 @@ def test_wait_of_one_reference(ray):
 
 
 def test_wait_of_a_list_with_something_else(ray):
-    with pytest.raises(TypeError, match=r"wait\(\) expected a list of .*, got list containing <class"):
+    with pytest.raises(
+        TypeError, match=r"wait\(\) expected a list of .*, got list containing <class"
+    ):
         ray.wait([ray.put(1), 5])
 
 

@@ -110,7 +110,8 @@ def test_an_exception_class(ray, notebook):
 def test_dataclasses_enums_and_named_tuples(ray, notebook):
     main = notebook(
         "import dataclasses, enum, typing\n"
-        "@dataclasses.dataclass\nclass D:\n    x: int\n    y: list = dataclasses.field(default_factory=list)\n"
+        "@dataclasses.dataclass\nclass D:\n    x: int\n"
+        "    y: list = dataclasses.field(default_factory=list)\n"
         "class E(enum.Enum):\n    A = 1\n    B = 'b'\n"
         "class N(typing.NamedTuple):\n    a: int\n    b: str = 'x'\n"
         "@bolide.remote\ndef same(v): return v\n"
@@ -137,7 +138,9 @@ def test_a_class_hierarchy_with_super_and_state(ray, notebook):
 
 
 def test_a_mutable_class_attribute_of_the_driver_is_not_overwritten(ray, notebook):
-    main = notebook("class C:\n    n = 0\n@bolide.remote\ndef bump():\n    C.n += 1\n    return C()")
+    main = notebook(
+        "class C:\n    n = 0\n@bolide.remote\ndef bump():\n    C.n += 1\n    return C()"
+    )
     assert type(ray.get(main.bump.remote())) is main.C
     assert main.C.n == 0
 
@@ -178,7 +181,9 @@ def test_a_script_that_never_shuts_down(run_script):
 def test_a_script_from_standard_input_and_c(run_script, tmp_path):
     import subprocess
 
-    source = "import bolide\n@bolide.remote\ndef f(x): return x + 1\nprint(bolide.get(f.remote(1)))\n"
+    source = (
+        "import bolide\n@bolide.remote\ndef f(x): return x + 1\nprint(bolide.get(f.remote(1)))\n"
+    )
     for command, text in (([sys.executable, "-c", source], None), ([sys.executable, "-"], source)):
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=50, check=False

@@ -182,7 +182,7 @@ def test_references_captured_by_a_function_live_with_it(ray, alive, eventually):
 
     @ray.remote
     def use():
-        return bolide.get(captured)
+        return bolide.get(captured)  # noqa: F821  (deleted below, but not for the closure)
 
     ref = use.remote()
     del captured
@@ -199,7 +199,7 @@ def test_a_function_lives_until_its_last_task_ends(ray, alive, latch, eventually
     @ray.remote
     def use():
         latch.wait()
-        return bolide.get(captured)
+        return bolide.get(captured)  # noqa: F821  (deleted below, but not for the closure)
 
     refs = [use.remote() for _ in range(4)]
     del use, captured
@@ -213,7 +213,7 @@ def test_a_function_lives_until_its_last_task_ends(ray, alive, latch, eventually
 def test_a_recursive_function_is_freed(ray, alive, eventually):
     @ray.remote
     def count(n):
-        return 0 if n == 0 else 1 + bolide.get(count.remote(n - 1))
+        return 0 if n == 0 else 1 + bolide.get(count.remote(n - 1))  # noqa: F821  (as above)
 
     assert ray.get(count.remote(3)) == 3
     del count

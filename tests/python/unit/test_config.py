@@ -60,7 +60,8 @@ def test_values_are_understood(name, text, value):
     [
         (
             "num_cpus", "two",
-            "must be a whole number from 0 to 1000000; leave it out for a value that fits this machine.",
+            "must be a whole number from 0 to 1000000; "
+            "leave it out for a value that fits this machine.",
         ),
         ("num_cpus", True, "must be a whole number from 0 to 1000000;"),
         ("num_cpus", 1.5, "must be a whole number from 0 to 1000000;"),

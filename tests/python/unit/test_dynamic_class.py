@@ -8,14 +8,16 @@ import pytest
 from bolide import _dynamic_class, _serialize
 
 SHAPES = {
-    "plain": "class C:\n    def __init__(self): self.x = 3\n    def same(self, o): return self.x == o.x",
+    "plain": "class C:\n    def __init__(self): self.x = 3\n"
+    "    def same(self, o): return self.x == o.x",
     "slots": "class C:\n    __slots__ = ('x',)\n    def __init__(self): self.x = 3\n"
     "    def same(self, o): return self.x == o.x",
     "dataclass": "from dataclasses import dataclass, field\n@dataclass\nclass C:\n    x: int = 3\n"
     "    items: list = field(default_factory=lambda: [1])\n    def same(self, o): return self == o",
     "frozen": "from dataclasses import dataclass\n@dataclass(frozen=True, order=True)\nclass C:\n"
     "    x: int = 3\n    def same(self, o): return self == o",
-    "namedtuple": "from collections import namedtuple\nC = namedtuple('C', 'a b', defaults=(1, 2))\n"
+    "namedtuple": "from collections import namedtuple\n"
+    "C = namedtuple('C', 'a b', defaults=(1, 2))\n"
     "C.same = lambda self, o: self == o",
     "typed_tuple": "import typing\nclass C(typing.NamedTuple):\n    a: int = 1\n"
     "    def same(self, o): return self == o",
@@ -34,16 +36,19 @@ SHAPES = {
     "    def same(self, o): return (o.p, o.k(), o.s()) == (1, C, 2)",
     "own_instance": "class C:\n    def same(self, o): return type(C.first) is C\nC.first = C()",
     "empty_slots": "class B:\n    __slots__ = ()\nclass C(B):\n    __slots__ = ('__x', 'y')\n"
-    "    def __init__(self): self.__x = self.y = 1\n    def same(self, o): return self.__x == o.__x",
+    "    def __init__(self): self.__x = self.y = 1\n"
+    "    def same(self, o): return self.__x == o.__x",
     "slots_dataclass": "import sys\nfrom dataclasses import dataclass\n"
     "@dataclass(slots=True)\nclass C:\n    x: int = 1\n    def same(self, o): return self == o",
-    "own_reference": "class C:\n    def same(self, o): return type(o) is C\n    def make(self): return C()",
+    "own_reference": "class C:\n    def same(self, o): return type(o) is C\n"
+    "    def make(self): return C()",
     "mutual": "class C:\n    def same(self, o): return D().make() is not None\n"
     "class D:\n    def make(self): return C()",
     "custom_reduce": "class C:\n    def __init__(self, x=1): self.x = x\n"
     "    def __reduce__(self): return (C, (self.x,))\n    def same(self, o): return self.x == o.x",
     "dict_subclass": "class C(dict):\n    def same(self, o): return self == o",
-    "nested": "class Outer:\n    class C:\n        def same(self, o): return type(o) is Outer.C\nC = Outer.C",
+    "nested": "class Outer:\n    class C:\n        def same(self, o): return type(o) is Outer.C\n"
+    "C = Outer.C",
 }
 
 
@@ -81,7 +86,8 @@ def test_sentinels_of_dataclasses_stay_what_they_are(worker, in_main):
         "def task(c):\n"
         "    @dataclasses.dataclass\n    class D(C):\n        z: int = 0\n"
         "    first, second = dataclasses.fields(c)\n"
-        "    missing = first.default is first.default_factory is second.default is dataclasses.MISSING\n"
+        "    missing = (first.default is first.default_factory is second.default\n"
+        "               is dataclasses.MISSING)\n"
         "    try:\n        D()\n    except TypeError:\n        return missing, D(1).y\n"
     )
     assert worker.call(main["task"], main["C"](1)) == (True, [])

@@ -142,7 +142,7 @@ def test_a_task_error_is_an_instance_of_its_cause_also():
     assert error.as_instanceof_cause() is error
     assert type(failed(KeyError()).as_instanceof_cause()) is type(error), "one class a cause class"
     with pytest.raises(AttributeError, match="nothing"):
-        error.nothing
+        _ = error.nothing
 
 
 class Awkward(Exception):

@@ -105,8 +105,8 @@ def test_globals_defaults_and_functions_within_functions_are_named(in_main):
         + LOCK_TEXT
     )
     assert sentence_of(main["f"], "the function 'f'") == (
-        "the function 'f' cannot be sent to a worker: it uses the global variable 'g', the function "
-        f"'g' uses the global variable 'lock', which is {LOCK_TEXT}"
+        "the function 'f' cannot be sent to a worker: it uses the global variable 'g', the "
+        f"function 'g' uses the global variable 'lock', which is {LOCK_TEXT}"
     )
     assert sentence_of(default(LOCK), "the function 'f'") == (
         "the function 'f' cannot be sent to a worker: it has a default value for 'b', which is "
@@ -189,7 +189,8 @@ def test_exit_interrupt_and_depth():
     assert type(got) is RecursionError
     assert str(got) == (
         f"{ARGUMENT} cannot be sent to a worker: it is nested more deeply than the recursion limit "
-        f"of {sys.getrecursionlimit()} allows; flatten it, or call sys.setrecursionlimit() with more."
+        f"of {sys.getrecursionlimit()} allows; flatten it, or call sys.setrecursionlimit() with "
+        "more."
     )
 
 

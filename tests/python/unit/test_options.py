@@ -11,9 +11,9 @@ from bolide._options import OPTIONS, check_options, normalize_task_options
 RAY_OPTIONS = """
 accelerator_type memory name num_cpus num_gpus object_store_memory placement_group
 placement_group_bundle_index placement_group_capture_child_tasks resources runtime_env
-scheduling_strategy label_selector fallback_strategy enable_task_events _labels max_calls max_retries
-retry_exceptions num_returns _generator_backpressure_num_objects concurrency_groups max_concurrency
-max_restarts max_task_retries max_pending_calls lifetime namespace get_if_exists
+scheduling_strategy label_selector fallback_strategy enable_task_events _labels max_calls
+max_retries retry_exceptions num_returns _generator_backpressure_num_objects concurrency_groups
+max_concurrency max_restarts max_task_retries max_pending_calls lifetime namespace get_if_exists
 allow_out_of_order_execution enable_tensor_transport _actor_generator_backpressure_num_objects
 """.split()
 

@@ -199,8 +199,9 @@ def test_a_recursive_function_travels(worker, in_main):
 def test_importing_the_modules_is_light():
     """Neither NumPy nor cloudpickle nor a slow part of the standard library at import time."""
     heavy = [
-        "numpy", "cloudpickle", "typing", "asyncio", "inspect", "logging", "subprocess", "dataclasses",
-        "pickle", "traceback", "re", "collections", "functools", "enum", "contextlib", "weakref",
+        "numpy", "cloudpickle", "typing", "asyncio", "inspect", "logging", "subprocess",
+        "dataclasses", "pickle", "traceback", "re", "collections", "functools", "enum",
+        "contextlib", "weakref",
     ]  # fmt: skip
     program = (
         "import sys\nimport bolide\nbefore = set(sys.modules)\n"
