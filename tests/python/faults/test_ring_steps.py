@@ -1,7 +1,6 @@
 """A worker stopped in each step of its rings and of the store (RELIABILITY B1-4, B1-5, B1-7, A16).
 
-Needs a build with -Ccmake.define.BOLIDE_FAULTS=ON. A task arms the fault in its own process, on its
-first attempt only; the journal tells attempts.
+A task arms the fault in its own process, on its first attempt only; the journal tells attempts.
 """
 
 from __future__ import annotations
@@ -16,17 +15,13 @@ import bolide
 from bolide import _core
 from bolide.exceptions import ObjectStoreFullError, RaySystemError
 
-pytestmark = pytest.mark.skipif(
-    not getattr(_core, "has_faults", False),
-    reason="this build has no fault points; install with -Ccmake.define.BOLIDE_FAULTS=ON",
-)
+pytestmark = pytest.mark.fault_points
 
 KILLING_POINTS = ("ring.commit", "ring.publish.1", "ring.publish.2")
 
 
 def large():
     return numpy.arange(50_000)
-
 
 
 def arm_once(journal, name, plan):

@@ -84,10 +84,7 @@ def test_template_and_workers_killed_with_tasks_running(two, journal, gate):
     assert two.retries == 2
 
 
-@pytest.mark.skipif(
-    not getattr(_core, "has_faults", False),
-    reason="this build has no fault points; install with -Ccmake.define.BOLIDE_FAULTS=ON",
-)
+@pytest.mark.fault_points
 def test_a_worker_whose_start_was_never_reported_does_not_stay(program):
     """Each template forks one worker, reports it, and is killed when it has forked the second."""
     run = program(
@@ -201,12 +198,7 @@ def test_a7_workers_that_die_at_start_are_given_up(program):
     assert run.finish()[0] == 0
 
 
-
-
-@pytest.mark.skipif(
-    not getattr(_core, "has_faults", False),
-    reason="this build has no fault points; install with -Ccmake.define.BOLIDE_FAULTS=ON",
-)
+@pytest.mark.fault_points
 def test_template_that_cannot_be_respawned_is_an_error(two):
     _core.arm_faults("process.spawn=fail", 0)
     try:

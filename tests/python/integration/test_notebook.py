@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.dev
 pytest.importorskip("IPython", reason="needs IPython (pip install '.[dev]')")
 
 SHELL = """
@@ -87,7 +88,8 @@ def test_an_error_names_the_cell_and_its_line(run_cells):
     said = run_cells(
         START,
         "@ray.remote\ndef fails():\n    return 1 / 0",
-        "try:\n    ray.get(fails.remote())\nexcept ZeroDivisionError as error:\n    text = str(error)",
+        "try:\n    ray.get(fails.remote())\n"
+        "except ZeroDivisionError as error:\n    text = str(error)",
         "'ipython-input' in text and 'line 3, in fails' in text or text",
     )
     assert said[-1] == "True"

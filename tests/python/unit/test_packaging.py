@@ -19,11 +19,14 @@ SENTENCE = (
 )
 
 
+@pytest.mark.dev
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 @pytest.mark.parametrize("hook", ["prepare_metadata_for_build_wheel", "build_wheel"])
 def test_elsewhere_than_on_linux_one_sentence_says_so(platform, hook, tmp_path):
     """The build backend as pip calls it, where sys.platform is another."""
-    pytest.importorskip("scikit_build_core", reason="needs scikit-build-core (pip install '.[dev]')")
+    pytest.importorskip(
+        "scikit_build_core", reason="needs scikit-build-core (pip install '.[dev]')"
+    )
     program = (
         "from scikit_build_core import build\n"
         "import sys\n"
