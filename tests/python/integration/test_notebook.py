@@ -109,9 +109,9 @@ def test_output_of_a_task_comes_to_the_cell_that_waited_for_it(run_cells):
 def test_interrupt_and_restart_of_the_runtime_in_cells(run_cells):
     said = run_cells(
         START,
-        "import signal, threading\nnever = ray.remote(lambda: threading.Event().wait()).remote()",
-        "threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()\n"
-        "try:\n    ray.get(never)\n    said = 'returned'\n"
+        "import signal, threading\nnever = ray.remote(lambda: threading.Event().wait()).remote()\n"
+        "interrupts = ray.remote(num_cpus=0)(lambda: os.kill(home, signal.SIGINT))",
+        "try:\n    ref = interrupts.remote()\n    ray.get(never)\n    said = 'returned'\n"
         "except KeyboardInterrupt:\n    said = 'interrupted'\nsaid",
         "ray.shutdown()\nray.init(num_cpus=1)\nray.get(ray.remote(lambda: 7).remote())",
     )

@@ -46,9 +46,10 @@ def test_elsewhere_than_on_linux_one_sentence_says_so(platform, hook, tmp_path):
 
 @pytest.mark.parametrize("system", ["Windows", "Darwin"])
 def test_cmake_alone_says_it_before_it_looks_for_a_compiler(system, tmp_path):
-    pytest.importorskip("cmake", reason="needs CMake (pip install '.[test]')")
+    cmake = pytest.importorskip("cmake", reason="needs CMake (pip install '.[test]')")
+    command = os.path.join(cmake.CMAKE_BIN_DIR, "cmake")
     done = subprocess.run(
-        ["cmake", "-S", str(ROOT), "-B", str(tmp_path), f"-DCMAKE_SYSTEM_NAME={system}"],
+        [command, "-S", str(ROOT), "-B", str(tmp_path), f"-DCMAKE_SYSTEM_NAME={system}"],
         capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "CXX": "none"},
     )  # fmt: skip
     said = " ".join(done.stderr.split())
