@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.dev
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -57,8 +58,3 @@ def test_solar_system_names_a_wrong_option(words: list[str]) -> None:
     done = run_example("solar_system.py", *words)
     assert done.returncode == 2
     assert words[0] in done.stderr.splitlines()[-1]
-
-
-def test_every_example_is_listed() -> None:
-    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    assert [path.name for path in EXAMPLES.glob("*.py") if f"`{path.name}`" not in text] == []

@@ -58,3 +58,9 @@ def test_links_lead_to_files() -> None:
 
 def test_every_figure_is_filled_in() -> None:
     assert re.findall(r"MEASURE_\w+", README) == []
+
+
+def test_every_example_is_listed() -> None:
+    examples = ROOT / "examples"
+    text = (examples / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in examples.glob("*.py") if f"`{path.name}`" not in text] == []
