@@ -300,6 +300,13 @@ def test_b2_09_captured_variables_are_named(one, tmp_path):
     ):  # fmt: skip
         with pytest.raises(TypeError, match=f"variable '{name}'"):
             task.remote()
+        function = task._function
+        with pytest.raises(
+            TypeError,
+            match=f"argument 'model' of 'same'.*the function '{function.__name__}' captures the "
+            f"variable '{name}'",
+        ):
+            same.remote(function)
     for value, kind in ((lock, "lock"), (file, "TextIOWrapper"), (items, "generator")):
         with pytest.raises(TypeError, match=f"argument 'model' of 'same'.*{kind}"):
             same.remote(value)

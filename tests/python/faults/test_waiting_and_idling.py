@@ -1,7 +1,8 @@
 """Nobody waits for what is not needed, and nobody works when there is nothing to do.
 
 A long task delays no short one, a queued task that another waits for runs, and an idle runtime
-takes no CPU and little memory. Figures are printed; limits are generous for a loaded machine.
+takes no CPU and little memory. Figures are printed. A promise of milliseconds is held by the best
+of some rounds, which a loaded machine does not spoil; the worst has a generous limit.
 """
 
 from __future__ import annotations
@@ -27,29 +28,42 @@ def tiny(i):
     return i
 
 
-def test_a_long_task_behind_short_ones_delays_nothing_else(two, journal, gate):
-    """Short ones, then one that blocks, then short ones: how late are those behind it?"""
-    two.get([tiny.remote(i) for i in range(20_000)])
+def delays_behind_a_long_task(runtime, journal, gate, rounds):
+    """Short tasks, one that blocks, short tasks: the times that those behind it took, sorted."""
+    runtime.get([tiny.remote(i) for i in range(20_000)])
     delays = []
-    for round in range(7):
+    for round in range(rounds):
         before = [tiny.remote(i) for i in range(30)]
         long = blocked.remote(journal, gate.path)
         began = time.perf_counter()
         after = [tiny.remote(i) for i in range(30)]
-        assert two.get(after, timeout=20) == [*range(30)]
+        assert runtime.get(after, timeout=20) == [*range(30)]
         delays.append(time.perf_counter() - began)
-        assert two.get(before) == [*range(30)]
+        assert runtime.get(before) == [*range(30)]
         wait_until(lambda round=round: journal.count("blocked") == round + 1)
-        ready, _ = two.wait([long], timeout=0)
+        ready, _ = runtime.wait([long], timeout=0)
         assert not ready
         gate.open()
-        assert two.get(long, timeout=20) == "passed"
+        assert runtime.get(long, timeout=20) == "passed"
     delays.sort()
     print(
-        f"30 short tasks behind a long one took {delays[len(delays) // 2] * 1e3:.2f} ms (median), "
-        f"{delays[0] * 1e3:.2f} to {delays[-1] * 1e3:.2f}"
+        f"30 short tasks behind a long one took {delays[rounds // 2] * 1e3:.2f} ms (median of "
+        f"{rounds}), {delays[0] * 1e3:.2f} to {delays[-1] * 1e3:.2f}"
     )
-    assert delays[len(delays) // 2] <= 0.05
+    return delays
+
+
+def test_a_long_task_behind_short_ones_delays_nothing_else(two, journal, gate):
+    delays = delays_behind_a_long_task(two, journal, gate, 15)
+    assert delays[0] <= 0.005 and delays[-1] <= 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_a_long_task_behind_short_ones_delays_nothing_else_in_500_rounds(two, journal, gate):
+    """On a quiet machine: one in a hundred may meet a hiccup of the system."""
+    delays = delays_behind_a_long_task(two, journal, gate, 500)
+    assert delays[494] <= 0.005
 
 
 def test_a_long_task_delays_no_result_that_is_there_already(two, journal, gate):
