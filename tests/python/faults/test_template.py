@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
+import numpy
 import psutil
 import pytest
 from fault_tools import is_alive, pass_gate, processes_marked, wait_until
@@ -29,6 +31,26 @@ def plain(x):
 
 def new_template(runtime, old):
     return wait_until(lambda: (pid := runtime.node.template_pid()) != old and pid > 0 and pid)
+
+
+def test_the_template_has_one_thread_although_it_holds_numpy(two):
+    """A fork takes over only the thread that forks: locks of others would stay locked for ever."""
+    assert numpy  # imported here, so the template has imported it too
+    assert two.get(bolide.remote(lambda: "numpy" in sys.modules).remote())
+    assert len(os.listdir(f"/proc/{two.node.template_pid()}/task")) == 1
+
+
+def test_a_worker_costs_the_driver_two_descriptors_at_most(start, journal, gate):
+    runtime = start(num_cpus=16)
+    assert runtime.get(plain.remote(1)) == 2
+    (before, workers) = len(os.listdir("/proc/self/fd")), len(runtime.pids())
+    refs = [blocked.remote(journal, i, gate.path) for i in range(16)]
+    wait_until(lambda: len(journal.entries()) == 16, 30)
+    more = len(runtime.pids()) - workers
+    assert more == 16 - workers
+    assert len(os.listdir("/proc/self/fd")) - before <= 2 * more
+    gate.open(16)
+    runtime.get(refs)
 
 
 def test_killed_template_is_respawned_and_running_tasks_survive(two, journal, gate):

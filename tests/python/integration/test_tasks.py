@@ -297,6 +297,19 @@ def test_environment_and_folder_are_the_drivers(monkeypatch, tmp_path, ray):
     assert ray.get(where.remote()) == (str(tmp_path), "42")
 
 
+def test_the_search_path_is_the_drivers_also_when_it_has_changed(monkeypatch, tmp_path, ray):
+    (tmp_path / "found_later.py").write_text("WHAT = 'found'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    @ray.remote
+    def find():
+        import found_later
+
+        return found_later.WHAT
+
+    assert ray.get(find.remote()) == "found"
+
+
 def test_a_task_that_waits_holds_up_no_other(ray, latch):
     @ray.remote
     def long():
