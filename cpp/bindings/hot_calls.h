@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/held_memory.h"
 #include "node/client.h"
 #include "node/node.h"
 #include "node/worker_client.h"
@@ -71,12 +72,31 @@ inline void park_if_exiting() {
   while (g_parked.load(std::memory_order_acquire) && ::gettid() != ::getpid()) ::pause();
 }
 
-inline bool reserve(Client* client, uint64_t size, int64_t deadline, store::Slot* slot) {
-  auto result = client->reserve(size, deadline);
+inline bool reserve(Client* client, uint64_t size, bool alone, int64_t deadline,
+                    store::Slot* slot) {
+  auto result = client->reserve(size, alone, deadline);
   park_if_exiting();
   if (!result.is_ok()) return note(result.status());
   *slot = result.value();
   return true;
+}
+
+// leave: what stays at the slot's address, for the caller to delete; nullptr: see last_message.
+inline os::Mapping* leave(Client* client, const store::Slot& slot) {
+  auto result = client->leave(slot);
+  if (result.is_ok()) return new os::Mapping(result.take());
+  note(result.status());
+  return nullptr;
+}
+
+// private_copy and move_copy: what an array that is being written becomes in a forked child.
+inline os::Mapping* private_copy(const store::Slot& slot) {
+  auto copy = os::Mapping::private_copy(slot.data, slot.where.size);
+  return copy.is_ok() ? new os::Mapping(copy.take()) : nullptr;
+}
+
+inline bool move_copy(os::Mapping* copy, const store::Slot& slot) {
+  return copy->move_to(slot.data).is_ok();
 }
 
 inline ObjectEntry* put_stored(Client* client, const store::Slot& slot,

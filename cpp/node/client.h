@@ -74,6 +74,13 @@ struct WaitMode {
   bool declared = false;    // the node has been told that it is blocked
 };
 
+// What reserve() says when a chunk of its own is refused.
+inline Status too_many_alone() {
+  return Status(Code::kNotFound,
+                "too many objects of this process have shared memory of their own; descriptors "
+                "are scarce");
+}
+
 class BOLIDE_API Client : public Pump {
  public:
   using Pump::Pump;
@@ -106,8 +113,12 @@ class BOLIDE_API Client : public Pump {
                                           std::span<const uint64_t> contained,
                                           uint8_t flags) = 0;
   // reserve gives room in the store to write an object into; then put_stored, or abandon.
-  // kTimeout and a sentence when the store stayed full.
-  virtual Result<store::Slot> reserve(uint64_t size, Nanos deadline) = 0;
+  // kTimeout and a sentence when the store stayed full. `alone`: in a chunk that holds nothing
+  // else, so that leave() can end the writing; kNotFound when there are too many of those.
+  virtual Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) = 0;
+  // leave makes what lies at the slot's address read-only for good, in microseconds; the memory is
+  // the caller's to unmap. On failure it can still be written.
+  virtual Result<os::Mapping> leave(const store::Slot& slot) = 0;
   virtual Result<ObjectEntry*> put_stored(const store::Slot& slot,
                                           std::span<const uint64_t> contained,
                                           uint8_t flags) = 0;

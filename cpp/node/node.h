@@ -105,7 +105,8 @@ class BOLIDE_API Node : public Client,
   Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
-  Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
+  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
+  Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags) override;
   void abandon(const store::Slot& slot) override;
@@ -307,7 +308,7 @@ class BOLIDE_API Node : public Client,
   void close_descriptors();
   ObjectId next_ids(uint32_t count);
   const std::byte* resolve_locked(const Location& where);
-  Status try_reserve(uint64_t size, bool control, store::Slot* slot);
+  Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
 
   const NodeOptions options_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "node/node.h"
+#include "store/sizes.h"
 
 namespace bolide::node {
 namespace {
@@ -107,13 +108,15 @@ Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
   return entry;
 }
 
-Status Node::try_reserve(uint64_t size, bool control, store::Slot* slot) {
+Status Node::try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot) {
   for (;;) {
-    if (auto found = arena_.allocate(size)) {
+    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
       *slot = *found;
       return Status();
     }
-    auto grant = objects_.registry().grant(kDriver, arena_.chunk_size_for(size), size, control);
+    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
+    const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
+    auto grant = objects_.registry().grant(kDriver, wanted, size, control);
     if (!grant.is_ok()) return grant.status().clone();
     const os::Fd& fd = *objects_.registry().fd(grant->id);
     const Status added = arena_.add_chunk(grant->id, fd, grant->size);
@@ -125,13 +128,13 @@ Status Node::try_reserve(uint64_t size, bool control, store::Slot* slot) {
   }
 }
 
-Result<store::Slot> Node::reserve(uint64_t size, Nanos deadline) {
+Result<store::Slot> Node::reserve(uint64_t size, bool alone, Nanos deadline) {
   MutexLock lock(mutex_);
   for (;;) {
     if (closed_) return closed_status();
     drain_releases();
     store::Slot slot;
-    Status tried = try_reserve(size, false, &slot);
+    Status tried = try_reserve(size, alone, false, &slot);
     if (tried.is_ok()) return slot;
     if (tried.code() != Code::kFull) return tried;
     if (close_chunks(arena_.give_back_all_empty()) > 0) continue;
@@ -182,6 +185,11 @@ Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
 void Node::abandon(const store::Slot& slot) {
   MutexLock lock(mutex_);
   arena_.free(slot.where);
+}
+
+Result<os::Mapping> Node::leave(const store::Slot& slot) {
+  MutexLock lock(mutex_);
+  return arena_.leave(slot.where);
 }
 
 const std::byte* Node::resolve(const Location& where) {

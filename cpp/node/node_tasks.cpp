@@ -251,7 +251,7 @@ Result<uint64_t> Node::send_sized(WorkerLink& link, RecordType type, uint64_t si
   mark_dirty(link);
   if (size <= link.tasks.largest_record()) return link.send(type, size, fill, sequence);
   store::Slot slot;
-  Status room = try_reserve(size, true, &slot);
+  Status room = try_reserve(size, false, true, &slot);
   if (!room.is_ok()) return room;
   fill(slot.data);
   link.jumbo_spans.push_back(slot.where);

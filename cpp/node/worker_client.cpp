@@ -13,6 +13,7 @@
 #include "os/futex.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "store/sizes.h"
 
 namespace bolide::node {
 namespace {
@@ -272,18 +273,20 @@ Result<ObjectEntry*> WorkerClient::put_stored(const store::Slot& slot,
 }
 
 // reserve_locked finds room, asking the node for a chunk where there is none.
-Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline, MutexLock& lock,
-                                    store::Slot* slot) {
+Status WorkerClient::reserve_locked(uint64_t size, bool alone, bool control, Nanos deadline,
+                                    MutexLock& lock, store::Slot* slot) {
   for (;;) {
-    if (auto found = arena_.allocate(size)) {
+    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
       *slot = *found;
       return Status();
     }
     if (closed_) return Status(Code::kClosed, "the runtime was shut down");
+    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
     if (!chunk_asked_ && now() >= ask_after_) {
       chunk_asked_ = true;
       chunk_refused_.clear();
-      const ipc::ChunkRequest request{arena_.chunk_size_for(size), size, control ? 1u : 0u, 0};
+      const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
+      const ipc::ChunkRequest request{wanted, size, control ? 1u : 0u, 0};
       push(RecordType::kChunkWanted, sizeof request,
            [&](std::byte* to) { ipc::Writer(to).put(request); });
       publish(Urgency::kAlways);
@@ -300,11 +303,11 @@ Status WorkerClient::reserve_locked(uint64_t size, bool control, Nanos deadline,
   }
 }
 
-Result<store::Slot> WorkerClient::reserve(uint64_t size, Nanos deadline) {
+Result<store::Slot> WorkerClient::reserve(uint64_t size, bool alone, Nanos deadline) {
   MutexLock lock(mutex_);
   flush_releases();
   store::Slot slot;
-  Status status = reserve_locked(size, false, deadline, lock, &slot);
+  Status status = reserve_locked(size, alone, false, deadline, lock, &slot);
   if (!status.is_ok()) return status;
   return slot;
 }
@@ -312,6 +315,11 @@ Result<store::Slot> WorkerClient::reserve(uint64_t size, Nanos deadline) {
 void WorkerClient::abandon(const store::Slot& slot) {
   MutexLock lock(mutex_);
   arena_.free(slot.where);
+}
+
+Result<os::Mapping> WorkerClient::leave(const store::Slot& slot) {
+  MutexLock lock(mutex_);
+  return arena_.leave(slot.where);
 }
 
 // ---- references

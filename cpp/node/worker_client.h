@@ -101,7 +101,8 @@ class BOLIDE_API WorkerClient : public Client {
   Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
-  Result<store::Slot> reserve(uint64_t size, Nanos deadline) override;
+  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
+  Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags) override;
   void abandon(const store::Slot& slot) override;
@@ -158,7 +159,7 @@ class BOLIDE_API WorkerClient : public Client {
   void end_running(uint64_t sequence);
   void free_jumbo(const Location& where);
   void value_ready(ObjectEntry* entry);
-  Status reserve_locked(uint64_t size, bool control, Nanos deadline, MutexLock& lock,
+  Status reserve_locked(uint64_t size, bool alone, bool control, Nanos deadline, MutexLock& lock,
                         store::Slot* slot);
   ObjectId next_ids(uint32_t count);
   [[noreturn]] void give_up(const char* why);

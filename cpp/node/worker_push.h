@@ -19,7 +19,7 @@ void WorkerClient::push_sized(ipc::RecordType type, uint64_t size, MutexLock& lo
     return;
   }
   store::Slot slot;
-  const Status room_found = reserve_locked(size, true, INT64_MAX, lock, &slot);
+  const Status room_found = reserve_locked(size, false, true, INT64_MAX, lock, &slot);
   BOLIDE_CHECK(room_found.is_ok(), "the node gave no memory for a control record");
   fill(slot.data);
   const ipc::JumboRecord jumbo{slot.where, size, static_cast<uint16_t>(type), 0, 0};

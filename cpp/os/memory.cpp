@@ -61,13 +61,18 @@ Result<int> seals(const Fd& memfd) {
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      span_(std::exchange(other.span_, 0)),
+      reserve_(std::exchange(other.reserve_, nullptr)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   if (this != &other) {
     reset();
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    span_ = std::exchange(other.span_, 0);
+    reserve_ = std::exchange(other.reserve_, nullptr);
   }
   return *this;
 }
@@ -85,7 +90,7 @@ Result<Mapping> Mapping::map(const Fd& fd, uint64_t size, Access access) {
   void* address =
       ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) return system_error(what, errno);
-  Mapping mapping(static_cast<std::byte*>(address), size);
+  Mapping mapping(static_cast<std::byte*>(address), size, size);
   if (::madvise(address, size, MADV_DONTDUMP) != 0 ||
       (writable && ::madvise(address, size, MADV_DONTFORK) != 0)) {
     return system_error(what, errno);
@@ -93,17 +98,13 @@ Result<Mapping> Mapping::map(const Fd& fd, uint64_t size, Access access) {
   return mapping;
 }
 
-Status Mapping::protect_read_only() {
-  if (::mprotect(data_, size_, PROT_READ) != 0) {
-    return system_error("cannot make shared memory read-only", errno);
-  }
-  return Status();
-}
-
 void Mapping::reset() noexcept {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (data_ != nullptr) ::munmap(data_, span_);
+  if (reserve_ != nullptr) ::munmap(reserve_, span_);
   data_ = nullptr;
+  reserve_ = nullptr;
   size_ = 0;
+  span_ = 0;
 }
 
 uint64_t total_memory() {

@@ -48,17 +48,32 @@ class BOLIDE_API Mapping {
   uint64_t size() const noexcept { return size_; }
   bool valid() const noexcept { return data_ != nullptr; }
 
-  // From here on a write through this mapping is SIGSEGV. A guard against accidents: this process
-  // could ask for the right again, no other one can.
-  Status protect_read_only();
+  // settle puts a writable mapping where leave() takes microseconds: at an aligned address, with
+  // as much address space of the same alignment in reserve, so that the kernel moves whole page
+  // tables and not single pages. The address changes. May be called again after leave().
+  Status settle();
+
+  // leave ends the writing at this address. What stays there is returned: the same bytes, from now
+  // on to be read only, also by forked children; a write is SIGSEGV. (A guard against accidents:
+  // this process could ask for the right again, no other one can.) This mapping has moved to
+  // another address and is writable there. On failure nothing has changed.
+  Result<Mapping> leave();
+
+  // private_copy holds the same bytes in memory that nobody else sees and that forked children
+  // get; move_to moves such a copy to a page's address, over whatever is mapped there.
+  static Result<Mapping> private_copy(const std::byte* from, uint64_t size);
+  Status move_to(std::byte* address);
 
   // Unmaps. Views into the memory are dangling from here on.
   void reset() noexcept;
 
  private:
-  Mapping(std::byte* data, uint64_t size) noexcept : data_(data), size_(size) {}
+  Mapping(std::byte* data, uint64_t size, uint64_t span) noexcept
+      : data_(data), size_(size), span_(span) {}
   std::byte* data_ = nullptr;
   uint64_t size_ = 0;
+  uint64_t span_ = 0;            // address space in use; what is past size_ is never touched
+  std::byte* reserve_ = nullptr;  // span_ bytes of address space, for leave()
 };
 
 // RAM of the machine, or the limit of the control group if that is less.

@@ -30,6 +30,24 @@ std::optional<Slot> Arena::allocate(uint64_t size) {
   return std::nullopt;
 }
 
+std::optional<Slot> Arena::allocate_alone(uint64_t size) {
+  if (size > kLargestObject) return std::nullopt;
+  Chunk* chunk = take_own(size);
+  if (chunk == nullptr) return std::nullopt;
+  // Without room to move, leave() takes longer, or fails and is not the only way.
+  static_cast<void>(chunk->mapping.settle());
+  return place(chunk, size);
+}
+
+Result<os::Mapping> Arena::leave(const Location& where) {
+  const auto found = chunks_.find(where.chunk);
+  if (found == chunks_.end() || found->second->use != Use::kOwn) {
+    return Status(Code::kInvalid, "chunk " + std::to_string(where.chunk.value) +
+                                      " is not one that holds a single object of this client");
+  }
+  return found->second->mapping.leave();
+}
+
 uint64_t Arena::chunk_size_for(uint64_t size) const {
   if (size > kLargestObject) return kLargestObject;  // the node says that this is too much
   if (size >= kOwnChunkFrom && !is_crowded_for(size)) return page_round(size);
@@ -184,11 +202,13 @@ Arena::Chunk* Arena::find_shared(uint64_t size) {
 }
 
 Slot Arena::place(Chunk* chunk, uint64_t size) {
+  const uint64_t written = chunk->spans.high_water();
   const auto offset = chunk->spans.allocate(size);
   BOLIDE_CHECK(offset.has_value(), "a chunk with room for an object refused it");
   ++changes_;
   BOLIDE_AUDIT(is_valid(), "the arena broke an invariant in allocate");
-  return Slot{Location{chunk->id, 0, *offset, size}, chunk->mapping.data() + *offset};
+  return Slot{Location{chunk->id, 0, *offset, size}, chunk->mapping.data() + *offset,
+              *offset >= written};
 }
 
 std::vector<Arena::Chunk*> Arena::empty_chunks() const {

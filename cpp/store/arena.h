@@ -49,6 +49,7 @@ inline constexpr Nanos kQuiet = kSecond;
 struct Slot {
   Location where;
   std::byte* data;
+  bool untouched;  // nothing was ever written there: all bytes are zero
 };
 
 struct ArenaStats {
@@ -69,6 +70,16 @@ class BOLIDE_API Arena {
   // chunk_size_for(size) bytes is needed.
   std::optional<Slot> allocate(uint64_t size);
   uint64_t chunk_size_for(uint64_t size) const;
+
+  // allocate_alone finds room in a chunk that holds nothing else, whatever the size, so that
+  // leave() can end the writing. nullopt: a chunk of page_round(size) bytes is needed, and one
+  // more is not too many (may_be_alone).
+  std::optional<Slot> allocate_alone(uint64_t size);
+  bool may_be_alone(uint64_t size) const { return !is_crowded_for(size); }
+
+  // leave ends the writing of a slot that is alone, in microseconds: what lies at its address is
+  // returned, to be read only. Afterwards, when it has been freed, the chunk is as good as any.
+  Result<os::Mapping> leave(const Location& where);
 
   // add_chunk maps a chunk that the node granted to this client, then seals it. The descriptor
   // may be closed afterwards. On failure nothing stays mapped.

@@ -6,6 +6,7 @@ names what is public; the work is in the private modules beside it and in the C+
 
 from . import actor, exceptions
 from ._actor import get_actor, kill, method
+from ._arrays import array, empty, zeros
 from ._cancel import cancel
 from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, get, put, wait
@@ -18,9 +19,11 @@ __all__ = [
     "DynamicObjectRefGenerator",
     "ObjectRef",
     "actor",
+    "array",
     "available_resources",
     "cancel",
     "cluster_resources",
+    "empty",
     "exceptions",
     "get",
     "get_actor",
@@ -33,4 +36,5 @@ __all__ = [
     "remote",
     "shutdown",
     "wait",
+    "zeros",
 ]

@@ -11,6 +11,7 @@ the order in which a task meets them:
     _hot_encode.pxi   values -> bytes: small ones directly, the parts of large ones noted
     _hot_array.pxi    NumPy arrays, by dtype and shape
     _hot_pickle.pxi   everything else, by pickle
+    _hot_resident.pxi arrays that are written in the store, and what lies there already
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
@@ -27,7 +28,10 @@ in a record):
     TEXT u64 pad utf8     a long str
     REF u32               (arguments only) index of a top-level reference
     ARRAY u8 ndim, u8 order, u16 length of dtype, dtype, i64 shape[], pad, data
-    PICKLE u32 buffers, u64 length, u64 lengths[], then each part padded to `align`
+    PICKLE u32 buffers, u64 length, i64 lengths[], then each part padded to `align`; a negative
+                          length -1-n is of a buffer that lies in another object: u64 id, u64 offset
+    WINDOW u8 ndim, u8 source, u16 length of dtype, dtype, i64 shape[], i64 strides[], u64 id (or, in
+                          arguments, index) of the object, u64 offset, u64 extent, u64 first element
 
 Thread safety: the GIL, held everywhere but in waits and large copies. While the GIL is held no
 C++ lock is held across Python code, so finalisers may run anywhere.
@@ -48,10 +52,11 @@ from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZ
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memset
 from libcpp cimport bool as cbool
 from libcpp.pair cimport pair
 from libcpp.memory cimport shared_ptr
+from libcpp.set cimport set as cpp_set
 from libcpp.string cimport string
 from libcpp.unordered_map cimport unordered_map
 from libcpp.vector cimport vector
@@ -112,6 +117,7 @@ include "_hot_store.pxi"
 include "_hot_encode.pxi"
 include "_hot_array.pxi"
 include "_hot_pickle.pxi"
+include "_hot_resident.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_actor.pxi"

@@ -75,6 +75,9 @@ cdef int encode_array(Encoder encoder, object array) except -1:
             order = 1
         else:
             strided = True
+    if nbytes >= RESIDENT_FROM and encode_held_array(encoder, array):
+        return 1
+    ensure_known(a)
     put_array_head(encoder, order, a.nd, a.dimensions)
     head = encoder.size - start
     at = (head + 7) & ~(<uint64_t> 7)
@@ -92,6 +95,13 @@ cdef int encode_array(Encoder encoder, object array) except -1:
     else:
         encoder.parts.push_back(Part(a.data, nbytes, P_ALIGNED))
     return 1
+
+
+cdef inline int ensure_known(npy.Array* a) except -1:
+    """The array's dtype is the known one again, whatever has run since."""
+    if a.descr != <PyObject*> _known_dtype:
+        know_dtype(<object> a.descr)
+    return 0
 
 
 cdef int put_array_head(Encoder encoder, uint8_t order, int nd, const Py_ssize_t* dimensions) except -1:
@@ -159,11 +169,12 @@ cdef object decode_array(Cursor* cursor, ObjectRef owner):
         fortran[i] = size
         size *= <uint64_t> shape[i]
     data = take_part(cursor, size)
-    buffer = part_buffer(data, size, owner)
+    dtype = _decoded_dtype  # what follows may decode something else
+    buffer = part_buffer(cursor, data, size, owner)
     if owner is None:
         data = <const uint8_t*> PyBytes_AS_STRING(buffer)
     return npy.new_array(
-        <PyObject*> _decoded_dtype, nd, shape, strides, data, <PyObject*> buffer, False
+        <PyObject*> dtype, nd, shape, strides, data, <PyObject*> buffer, False
     )
 
 

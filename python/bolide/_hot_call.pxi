@@ -312,6 +312,8 @@ cdef int encode_argument(Encoder encoder, Session session, object value, object 
         if ref.session is not session:
             raise foreign_ref(ref)
         return put_dependency(encoder, ref)
+    if type(value) is _ndarray and encode_held_argument(encoder, session, value):
+        return 0
     if encoder.encode_plain(value, 0) and encoder.size - start <= session.inline_limit:
         return 0
     encoder.size = start

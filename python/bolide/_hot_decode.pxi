@@ -48,14 +48,14 @@ cdef const uint8_t* take_part(Cursor* cursor, uint64_t size) except NULL:
     return cursor.begin + offset
 
 
-cdef object part_buffer(const uint8_t* data, uint64_t size, ObjectRef owner):
+cdef object part_buffer(Cursor* cursor, const uint8_t* data, uint64_t size, ObjectRef owner):
     """A read-only buffer over a part: a view that keeps the stored object, or a copy."""
     if owner is None:
         return new_bytes(data, size)
-    return make_view(owner, <const byte_t*> data, size)
+    return make_view(owner, cursor.begin, <uint64_t> (data - cursor.begin), size)
 
 
-cdef object decode(Cursor* cursor, list dependencies, ObjectRef owner):
+cdef object decode(Cursor* cursor, Dependencies dependencies, ObjectRef owner):
     """The value at the cursor. `owner` is the reference whose stored bytes these are, if so."""
     cdef uint8_t tag
     cdef int64_t number
@@ -96,9 +96,9 @@ cdef object decode(Cursor* cursor, list dependencies, ObjectRef owner):
         return values
     if tag == T_REF:
         n = take_u32(cursor)
-        if dependencies is None or n >= <uint32_t> len(dependencies):
+        if dependencies is None:
             raise corrupt_value()
-        return dependencies[n]
+        return dependencies.value(n)
     if tag == T_BYTES or tag == T_BYTEARRAY:
         number = take_i64(cursor)
         if number >= 0:
@@ -114,16 +114,18 @@ cdef object decode(Cursor* cursor, list dependencies, ObjectRef owner):
         return PyUnicode_DecodeUTF8(<const char*> take_part(cursor, number), number, NULL)
     if tag == T_ARRAY:
         return decode_array(cursor, owner)
+    if tag == T_WINDOW:
+        return decode_window(cursor, dependencies)
     if tag == T_PICKLE:
         return decode_pickle(cursor, owner)
     raise corrupt_value()
 
 
-cdef object decode_all(const uint8_t* data, uint64_t size, uint64_t align, list dependencies, ObjectRef owner):
+cdef object decode_all(const uint8_t* data, uint64_t size, uint64_t align, ObjectRef owner):
     """The one value that these bytes are."""
     cdef Cursor cursor
     cursor.begin = data
     cursor.at = data
     cursor.end = data + size
     cursor.align = align
-    return decode(&cursor, dependencies, owner)
+    return decode(&cursor, None, owner)

@@ -5,7 +5,7 @@
 
 cdef enum Tag:
     T_NONE, T_TRUE, T_FALSE, T_INT, T_FLOAT, T_STR, T_BYTES, T_TUPLE, T_REF, T_ARRAY, T_PICKLE
-    T_BYTEARRAY, T_TEXT
+    T_BYTEARRAY, T_TEXT, T_WINDOW
 
 cdef Py_ssize_t SMALL_BYTES = 8192   # bytes up to this are part of the head
 cdef Py_ssize_t LONG_TEXT = 65536    # a str from this is a part

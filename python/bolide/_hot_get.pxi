@@ -97,13 +97,13 @@ cdef object read_value(ObjectRef ref):
             from .exceptions import ObjectLostError
             raise ObjectLostError(ref.hex())
         if entry.value_flags == 0:
-            return decode_all(<const uint8_t*> data, entry.where.size, 64, None, ref)
+            return decode_all(<const uint8_t*> data, entry.where.size, 64, ref)
         value.data = data
         value.size = entry.where.size
     else:
         value = ObjectTable.inline_value(entry)
         if entry.value_flags == 0:
-            return decode_all(<const uint8_t*> value.data, value.size, 8, None, None)
+            return decode_all(<const uint8_t*> value.data, value.size, 8, None)
     raise read_error(ref.session, entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
 
 
@@ -284,6 +284,8 @@ def put(value):
             "Calling 'put' on an ObjectRef is not allowed: the object is in the store already. If "
             "you really want a reference to a reference, wrap it in a list."
         )
+    if type(value) is _ndarray and (ref := put_draft(session, value)) is not None:
+        return ref
     cdef Encoder encoder = take_encoder()
     cdef ObjectEntry* entry
     try:

@@ -178,10 +178,34 @@ cdef int put_pickle(Encoder encoder, PickleSink sink) except -1:
             encoder.keep(array)
             continue
         raw = buffer.raw()
+        if put_held_buffer(encoder, raw):
+            continue
         n = len(raw)
         encoder.put_i64(n)
         encoder.add_part(raw, P_ALIGNED)
     return 0
+
+
+cdef bint put_held_buffer(Encoder encoder, object raw) except -1:
+    """Names a buffer by the object that it lies in; False where it has to be copied."""
+    cdef Py_buffer buffer
+    cdef uint64_t offset
+    cdef ObjectRef ref
+    if native.g_held.empty() or <uint64_t> len(raw) < RESIDENT_FROM:
+        return False
+    PyObject_GetBuffer(raw, &buffer, PyBUF_SIMPLE)
+    ref = held_object(_session, buffer.buf, <uint64_t> buffer.len, &offset)
+    PyBuffer_Release(&buffer)
+    if ref is None or not is_worth_holding(<uint64_t> buffer.len, ref):
+        return False
+    if _ndarray is not None:
+        forbid_writing(raw.obj)
+    encoder.put_i64(-1 - <int64_t> len(raw))
+    encoder.put_i64(ref.entry.id.value)
+    encoder.put_i64(offset)
+    encoder.contained.push_back(ref.entry.id.value)
+    encoder.keep(ref)
+    return True
 
 
 cdef bint can_be_imported(list pieces) except -1:
@@ -234,25 +258,40 @@ cdef object _text_of(object subject):
     return subject if isinstance(subject, str) else subject()
 
 
+cdef struct PickledBuffer:
+    int64_t size     # negative: -1 - size, and it lies in another object
+    uint64_t object
+    uint64_t offset
+
+
 cdef object decode_pickle(Cursor* cursor, ObjectRef owner):
     cdef uint32_t count = take_u32(cursor)
     cdef int64_t size = take_i64(cursor)
     cdef uint32_t i
     cdef const uint8_t* data
+    cdef PickledBuffer buffer
+    cdef vector[PickledBuffer] described
+    cdef ObjectRef ref
     need(cursor, 8 * <uint64_t> count)
-    cdef vector[int64_t] sizes
     for i in range(count):
-        sizes.push_back(take_i64(cursor))
+        buffer.size = take_i64(cursor)
+        if buffer.size < 0:
+            buffer.object = <uint64_t> take_i64(cursor)
+            buffer.offset = <uint64_t> take_i64(cursor)
+        described.push_back(buffer)
     if size < 0:
         raise corrupt_value()
     data = take_part(cursor, size)
-    cdef object pickled = part_buffer(data, size, owner if <uint64_t> size >= PICKLE_IN_PLACE else None)
+    cdef object pickled = part_buffer(cursor, data, size, owner if <uint64_t> size >= PICKLE_IN_PLACE else None)
     if count == 0:
         return _loads(pickled)
     cdef list buffers = []
     for i in range(count):
-        if sizes[i] < 0:
-            raise corrupt_value()
-        data = take_part(cursor, sizes[i])
-        buffers.append(part_buffer(data, sizes[i], owner))
+        buffer = described[i]
+        if buffer.size < 0:
+            ref = contained_ref(buffer.object)
+            buffers.append(make_view(ref, stored_bytes(ref), buffer.offset, <uint64_t> (-1 - buffer.size)))
+        else:
+            data = take_part(cursor, buffer.size)
+            buffers.append(part_buffer(cursor, data, buffer.size, owner))
     return _loads(pickled, buffers=buffers)

@@ -263,8 +263,11 @@ cdef class View:
     cdef const byte_t* data
     cdef uint64_t size
     cdef ObjectRef ref
+    cdef uintptr_t held  # where its object begins, if it is listed as a holder of memory
 
     def __dealloc__(self):
+        if self.held != 0:
+            native.g_held.remove(self.held, <void*> self)
         if self.ref is not None and not self.ref.session.forked:
             self.ref.session.client.views().unpin(self.ref.entry.where.chunk)
 
@@ -277,12 +280,19 @@ cdef class View:
         PyBuffer_FillInfo(buffer, self, <void*> self.data, self.size, 1, flags)
 
 
-cdef View make_view(ObjectRef ref, const byte_t* data, uint64_t size):
+cdef View make_view(ObjectRef ref, const uint8_t* begin, uint64_t offset, uint64_t size):
+    """A view of some bytes of a stored object, which begins at `begin` in this process."""
     cdef View view = View.__new__(View)
-    view.data = data
+    cdef uint64_t whole = ref.entry.where.size
+    if offset > whole or size > whole - offset:
+        raise corrupt_value()
+    view.data = <const byte_t*> begin + offset
     view.size = size
     if ref.session.client.views().pin(ref.entry.where.chunk):
         view.ref = ref
+        if whole >= RESIDENT_FROM:
+            view.held = <uintptr_t> begin
+            native.g_held.add(view.held, view.held + whole, <void*> view)
         return view
     from .exceptions import ObjectLostError
     raise ObjectLostError(ref.hex())

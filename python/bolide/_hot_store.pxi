@@ -51,6 +51,18 @@ cdef int copy_elements(uint8_t* to, object array) except -1:
     return npy.copy_into(<PyObject*> target, <PyObject*> array)
 
 
+cdef int fill_zeros(uint8_t* to, uint64_t size) except -1:
+    cdef uint64_t part
+    while size > 0:
+        part = min(size, COPY_AT_ONCE)
+        with nogil:
+            memset(to, 0, part)
+        to += part
+        size -= part
+        PyErr_CheckSignals()
+    return 0
+
+
 cdef bytes new_bytes(const uint8_t* data, uint64_t size):
     """The same bytes as an object of Python's own."""
     cdef bytes made
@@ -69,15 +81,27 @@ cdef bytearray new_bytearray(const uint8_t* data, uint64_t size):
 
 cdef int reserve_slot(Session session, uint64_t size, Slot* slot) except -1:
     """Room in the store; waits while it is full, up to the session's time-out."""
+    reserve_room(session, size, False, slot)
+    return 0
+
+
+cdef bint reserve_alone(Session session, uint64_t size, Slot* slot) except -1:
+    """The same in a chunk of its own; False when this process has too many of those."""
+    return reserve_room(session, size, True, slot)
+
+
+cdef bint reserve_room(Session session, uint64_t size, bint alone, Slot* slot) except -1:
     cdef int64_t limit = native.now() + <int64_t> (session.store_timeout * SECOND)
     cdef int64_t turn
     cdef cbool got
     while True:
         turn = min(limit, native.now() + 50 * MILLISECOND)
         with nogil:
-            got = native.reserve(session.client, size, turn, slot)
+            got = native.reserve(session.client, size, alone, turn, slot)
         if got:
-            return 0
+            return True
+        if alone and native.last_code() == Code.kNotFound:
+            return False
         if native.last_code() != Code.kFull or native.now() >= limit:
             raise core_error()
         PyErr_CheckSignals()

@@ -244,13 +244,13 @@ cdef tuple load_function(Session session, uint64_t id):
 cdef tuple decode_arguments(Session session, TaskView* task):
     cdef Cursor cursor
     """Positional and named arguments, and what bolide._retries sent before them."""
-    cdef list dependencies = None
+    cdef Dependencies dependencies = None
     cdef uint32_t n, named, i
     cdef uint32_t first = 0
     cdef object kwargs = None
     cdef object retry_on = None
     if task.header.dependencies != 0:
-        dependencies = decode_dependencies(session, task)
+        dependencies = read_dependencies(session, task)
     cursor.begin = <const uint8_t*> task.arguments
     cursor.at = cursor.begin
     cursor.end = cursor.begin + task.header.argument_bytes
@@ -280,18 +280,43 @@ cdef tuple decode_arguments(Session session, TaskView* task):
     return args, kwargs, retry_on
 
 
-cdef list decode_dependencies(Session session, TaskView* task):
-    """The values of the top-level references, as the node appended them to the record."""
+cdef struct Dependency:
+    const uint8_t* data
+    uint64_t size
+    cbool stored
+
+
+@cython.final
+cdef class Dependencies:
+    """The values of a task's top-level references, as the node appended them to its record."""
+
+    cdef vector[Dependency] found
+    cdef list owners  # the ObjectRef of each that is stored, else None
+
+    cdef object value(self, uint32_t i):
+        if i >= self.found.size():
+            raise corrupt_value()
+        return decode_all(self.found[i].data, self.found[i].size, 64 if self.found[i].stored else 8, self.owners[i])
+
+    cdef ObjectRef stored(self, uint64_t i, const uint8_t** begin):
+        """The reference of one that is stored, and where its bytes are."""
+        if i >= self.found.size() or not self.found[i].stored:
+            raise corrupt_value()
+        begin[0] = self.found[i].data
+        return <ObjectRef> self.owners[i]
+
+
+cdef Dependencies read_dependencies(Session session, TaskView* task):
     cdef const uint8_t* at = <const uint8_t*> task.values
     cdef const uint8_t* end = at + task.value_bytes
-    cdef list values = []
+    cdef Dependencies read = Dependencies.__new__(Dependencies)
     cdef uint32_t i
     cdef uint64_t id, size
     cdef uint8_t kind
     cdef Location where
-    cdef ObjectId object_id
     cdef ObjectRef owner
     cdef const byte_t* data
+    read.owners = []
     for i in range(task.header.dependencies):
         if end - at < 24:
             raise corrupt_value()
@@ -304,20 +329,21 @@ cdef list decode_dependencies(Session session, TaskView* task):
                 raise corrupt_value()
             memcpy(&where, at, sizeof(Location))
             at += sizeof(Location)
-            object_id.value = id
-            owner = ref_of_id(object_id)
+            owner = contained_ref(id)
             if not owner.entry.ready():
                 native.set_local(session.worker, owner.entry, where)
             data = session.client.resolve(where)
             if data == NULL:
                 raise corrupt_value()
-            values.append(decode_all(<const uint8_t*> data, where.size, 64, None, owner))
+            read.found.push_back(Dependency(<const uint8_t*> data, where.size, True))
+            read.owners.append(owner)
         else:
             if <uint64_t> (end - at) < size:
                 raise corrupt_value()
-            values.append(decode_all(at, size, 8, None, None))
+            read.found.push_back(Dependency(at, size, False))
+            read.owners.append(None)
             at += (size + 7) & ~(<uint64_t> 7)
-    return values
+    return read
 
 
 # ---- output: sys.stdout and sys.stderr of a worker are text layers over these

@@ -1,6 +1,6 @@
 # The C++ core as the Cython hot path sees it. One file, so that _hot.pyx and the headers below
 # cpp/ are compared in one place. Declarations only.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.pair cimport pair
@@ -59,6 +59,10 @@ cdef extern from "store/object_table.h" namespace "bolide::store" nogil:
         @staticmethod
         ValueBytes inline_value(const ObjectEntry*)
 
+cdef extern from "os/memory.h" namespace "bolide::os" nogil:
+    cppclass Mapping:
+        pass
+
 cdef extern from "store/views.h" namespace "bolide::store" nogil:
     cppclass Views:
         cbool pin(ChunkId)
@@ -68,6 +72,7 @@ cdef extern from "store/arena.h" namespace "bolide::store" nogil:
     cppclass Slot:
         Location where
         byte_t* data
+        cbool untouched
 
 cdef extern from "node/pump.h" namespace "bolide::node" nogil:
     cdef enum class WaitResult "bolide::node::WaitResult"(uint8_t):
@@ -151,7 +156,16 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     const string& last_message()
     ObjectEntry* submit(Client*, const SubmitRequest&)
     ObjectEntry* put_inline(Client*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
-    cbool reserve(Client*, uint64_t, int64_t, Slot*)
+    cbool reserve(Client*, uint64_t, cbool, int64_t, Slot*)
+    Mapping* leave(Client*, const Slot&)
+    Mapping* private_copy(const Slot&)
+    cbool move_copy(Mapping*, const Slot&)
+    cppclass HeldMemory:
+        void add(uintptr_t, uintptr_t, void*)
+        void remove(uintptr_t, void*)
+        void* find(uintptr_t, uintptr_t, uintptr_t*)
+        cbool empty()
+    HeldMemory g_held
     ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
     void cancel(Client*, ObjectEntry*, cbool, cbool)

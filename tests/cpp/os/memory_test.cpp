@@ -129,23 +129,73 @@ TEST_CASE("no mapping goes into a core dump") {
   CHECK(support::vm_flags(reader.data()).find(" dc ") == std::string::npos);
 }
 
-TEST_CASE("a mapping made read-only can be read and no longer written") {
-  Fd fd = new_memfd();
-  Mapping mapping = map(fd, Access::kReadWrite);
-  mapping.data()[0] = std::byte{7};
-  REQUIRE(mapping.protect_read_only().is_ok());
-  CHECK(mapping.data()[0] == std::byte{7});
-  std::string flags = support::vm_flags(mapping.data());
-  CHECK(flags.find(" rd ") != std::string::npos);
-  CHECK(flags.find(" wr ") == std::string::npos);
+TEST_CASE("a mapping that is left can be read there and written elsewhere") {
+  for (const uint64_t size : {kSize, uint64_t{5} << 20, uint64_t{40} << 20}) {
+    Fd fd = new_memfd(size);
+    Mapping mapping = map(fd, Access::kReadWrite, size);
+    mapping.data()[0] = std::byte{7};
+    mapping.data()[size - 1] = std::byte{8};
+    REQUIRE(os::seal_future_write(fd).is_ok());  // as every chunk is
+    REQUIRE(mapping.settle().is_ok());
+    std::byte* const place = mapping.data();
+    CHECK(place[0] == std::byte{7});
+    place[1] = std::byte{9};
+
+    Result<Mapping> left = mapping.leave();
+    REQUIRE(left.is_ok());
+    CHECK(left->data() == place);
+    CHECK(left->size() == size);
+    CHECK(mapping.data() != place);
+    CHECK(place[1] == std::byte{9});
+    CHECK(place[size - 1] == std::byte{8});
+    const std::string flags = support::vm_flags(place);
+    CHECK(flags.find(" rd ") != std::string::npos);
+    CHECK(flags.find(" wr ") == std::string::npos);
+    CHECK(support::vm_flags(mapping.data()).find(" dc ") != std::string::npos);  // not inherited
+
+    mapping.data()[2] = std::byte{10};  // the same pages
+    CHECK(place[2] == std::byte{10});
+    CHECK(support::forked([&] { return place[1] == std::byte{9} ? 0 : 1; }).exited(0));
+    CHECK(support::forked([&] {
+            *const_cast<volatile std::byte*>(place) = std::byte{1};
+            return 0;
+          }).killed(SIGSEGV));
+    CHECK(place[0] == std::byte{7});
+  }
 }
 
-TEST_CASE("protecting what is no longer mapped says so") {
+TEST_CASE("a mapping can be left again and again") {
   Fd fd = new_memfd();
   Mapping mapping = map(fd, Access::kReadWrite);
-  ::munmap(mapping.data(), kSize);
-  CHECK(mapping.protect_read_only().message() ==
-        "cannot make shared memory read-only: Cannot allocate memory (errno 12)");
+  REQUIRE(os::seal_future_write(fd).is_ok());
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(mapping.settle().is_ok());
+    std::byte* const place = mapping.data();
+    place[0] = std::byte(round);
+    Result<Mapping> left = mapping.leave();
+    REQUIRE(left.is_ok());
+    CHECK(left->data()[0] == std::byte(round));
+    left->reset();
+    CHECK_FALSE(is_mapped(place));
+  }
+  CHECK(mapping.data()[0] == std::byte{2});
+}
+
+TEST_CASE("a private copy takes the place of what a forked child lacks") {
+  Fd fd = new_memfd();
+  Mapping mapping = map(fd, Access::kReadWrite);
+  mapping.data()[5] = std::byte{5};
+  Result<Mapping> copy = Mapping::private_copy(mapping.data(), kSize);
+  REQUIRE(copy.is_ok());
+  mapping.data()[5] = std::byte{6};  // after the copy
+  support::Ended ended = support::forked([&] {
+    if (!copy->move_to(mapping.data()).is_ok()) return 1;
+    if (mapping.data()[5] != std::byte{5}) return 2;
+    mapping.data()[5] = std::byte{7};
+    return 0;
+  });
+  CHECK(ended.exited(0));
+  CHECK(mapping.data()[5] == std::byte{6});
 }
 
 TEST_CASE("a mapping must lie within its file") {
@@ -194,10 +244,20 @@ TEST_CASE("available memory is some part of the total") {
 #ifdef BOLIDE_FAULTS
 TEST_CASE("each call that can fail has a fault point") {
   Fd fd = new_memfd();
-  support::FaultPlan plan("memfd.create=fail;memfd.seal=fail;memory.map=fail");
+  Mapping mapping = map(fd, Access::kReadWrite);
+  std::byte* const place = mapping.data();
+  support::FaultPlan plan(
+      "memfd.create=fail;memfd.seal=fail;memory.map=fail;memory.settle=fail@1;memory.leave=fail");
   CHECK(os::create_memfd("x", 1).status().message() ==
         "cannot create shared memory bolide-x of 1 bytes: Too many open files (errno 24)");
   CHECK(os::seal_future_write(fd).err() == EPERM);
   CHECK(Mapping::map(fd, kSize, Access::kRead).status().err() == ENOMEM);
+  CHECK(mapping.settle().message() ==
+        "cannot find address space for 65536 bytes of shared memory: Cannot allocate memory "
+        "(errno 12)");
+  CHECK(mapping.data() == place);
+  CHECK(mapping.leave().status().message() ==
+        "cannot make shared memory read-only: Cannot allocate memory (errno 12)");
+  mapping.data()[0] = std::byte{1};  // it can still be written
 }
 #endif
