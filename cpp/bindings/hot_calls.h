@@ -15,8 +15,6 @@
 #include "node/client.h"
 #include "node/node.h"
 #include "node/worker_client.h"
-#include "os/cpu.h"
-#include "store/parallel_copy.h"
 
 namespace bolide::hot {
 
@@ -172,9 +170,15 @@ inline void write_output(node::WorkerClient* client, uint32_t stream, const char
   client->write_output(stream, {text, size});
 }
 
-inline void copy(uint8_t* to, const uint8_t* from, uint64_t size) {
-  store::parallel_copy(reinterpret_cast<std::byte*>(to), bytes(from), size, os::usable_cores());
+inline void copy(Client* client, uint8_t* to, const uint8_t* from, uint64_t size) {
+  client->crew().copy(reinterpret_cast<std::byte*>(to), bytes(from), size);
   park_if_exiting();
+}
+
+inline bool equal(Client* client, const uint8_t* a, const uint8_t* b, uint64_t size) {
+  const bool same = client->crew().equal(bytes(a), bytes(b), size);
+  park_if_exiting();
+  return same;
 }
 
 inline bool watch(Client* client, ObjectEntry* entry,

@@ -23,6 +23,7 @@
 #include "node/pump.h"
 #include "os/event.h"
 #include "store/arena.h"
+#include "store/copy_crew.h"
 #include "store/object_table.h"
 #include "store/views.h"
 
@@ -150,11 +151,13 @@ class BOLIDE_API Client : public Pump {
                        uint64_t token) = 0;
 
   store::Views& views() { return views_; }
+  store::CopyCrew& crew() { return crew_; }
   uint64_t session() const { return session_; }
   uint64_t inline_limit() const { return inline_limit_; }
 
  protected:
   store::Views views_;
+  store::CopyCrew crew_;
   uint64_t session_ = 0;
   uint64_t inline_limit_ = 8192;
 };

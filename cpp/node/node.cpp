@@ -122,6 +122,7 @@ void Node::stop() {
     watched_by_queues_ = 0;
   }
   supervisor_.join();
+  crew_.stop();
   // The template kills and reaps what is left, also workers whose pid we never learned.
   template_.stop(now() + kStopWithin);
   MutexLock lock(mutex_);

@@ -9,13 +9,14 @@ cdef uint64_t COPY_RELEASED = 65536
 
 cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size) except -1:
     cdef uint64_t part
-    if size < COPY_RELEASED:
+    cdef Session session = _session
+    if size < COPY_RELEASED or session is None:
         memcpy(to, source, size)
         return 0
     while True:
         part = min(size, COPY_AT_ONCE)
         with nogil:
-            native.copy(to, source, part)
+            native.copy(session.client, to, source, part)
         size -= part
         if size == 0:
             return 0
