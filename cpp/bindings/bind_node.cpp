@@ -100,6 +100,11 @@ void bind_node(py::module_& module) {
       .def("close_service", [](Node& node) { node.service()->close(); },
            "After stop, when no thread sleeps in wait_service any more.")
       .def("take_warnings", &Node::take_warnings)
+      .def("wake_service",
+           [](Node& node) {
+             if (const auto queue = node.service()) queue->push(0);
+           },
+           "Makes wait_service return.")
       .def("wait_service", &wait_service, call_guard<gil_scoped_release>());
 }
 

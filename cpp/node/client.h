@@ -132,6 +132,8 @@ class BOLIDE_API Client : public Pump {
   // acquire adds a reference to an object named by its id (found in a message); nullptr when
   // the object does not exist (any more).
   virtual ObjectEntry* acquire(ObjectId id) = 0;
+  // acquire_known does so only if this process knows the object: the node is not asked.
+  virtual ObjectEntry* acquire_known(ObjectId id) = 0;
   // find is the entry of an object to which this process holds a reference already.
   virtual ObjectEntry* find(ObjectId id) = 0;
   virtual void add_reference(ObjectEntry* entry) = 0;

@@ -112,6 +112,7 @@ class BOLIDE_API Node : public Client,
   void abandon(const store::Slot& slot) override;
   const std::byte* resolve(const Location& where) override;
   ObjectEntry* acquire(ObjectId id) override;
+  ObjectEntry* acquire_known(ObjectId id) override { return acquire(id); }
   ObjectEntry* find(ObjectId id) override;
   void add_reference(ObjectEntry* entry) override;
   void release(ObjectEntry* entry) override;

@@ -336,6 +336,13 @@ ObjectEntry* WorkerClient::acquire(ObjectId id) {
   return entry;
 }
 
+ObjectEntry* WorkerClient::acquire_known(ObjectId id) {
+  MutexLock lock(mutex_);
+  ObjectEntry* entry = table_.find(id);
+  if (entry != nullptr) ++entry->refs;
+  return entry;
+}
+
 ObjectEntry* WorkerClient::find(ObjectId id) {
   MutexLock lock(mutex_);
   return table_.find(id);

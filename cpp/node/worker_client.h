@@ -108,6 +108,7 @@ class BOLIDE_API WorkerClient : public Client {
   void abandon(const store::Slot& slot) override;
   const std::byte* resolve(const Location& where) override { return views_.resolve(where); }
   ObjectEntry* acquire(ObjectId id) override;
+  ObjectEntry* acquire_known(ObjectId id) override;
   ObjectEntry* find(ObjectId id) override;
   void add_reference(ObjectEntry* entry) override;
   void release(ObjectEntry* entry) override;

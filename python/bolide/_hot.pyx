@@ -15,6 +15,7 @@ the order in which a task meets them:
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
+    _hot_repeat.pxi   large arguments that are passed again and again
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
     _hot_cancel.pxi   cancelling a task, and being interrupted
@@ -71,6 +72,7 @@ from bolide._native cimport (
 import copyreg as _copyreg
 import pickle as _pickle
 import sys as _sys
+from _weakref import ref as _weakref
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
@@ -102,14 +104,16 @@ cdef int64_t FOREVER = 0x7fffffffffffffff
 cdef object _auto_init = None
 cdef object _make_system_error = None
 cdef object _flush_output = None
+cdef object _wake_service = None
 
 
-def set_hooks(auto_init, make_system_error, flush_output):
+def set_hooks(auto_init, make_system_error, flush_output, wake_service):
     """Gives the callables that the hot path falls back on. Called once by bolide._runtime."""
-    global _auto_init, _make_system_error, _flush_output
+    global _auto_init, _make_system_error, _flush_output, _wake_service
     _auto_init = auto_init
     _make_system_error = make_system_error
     _flush_output = flush_output
+    _wake_service = wake_service
 
 
 include "_hot_refs.pxi"
@@ -121,6 +125,7 @@ include "_hot_resident.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_actor.pxi"
+include "_hot_repeat.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"
 include "_hot_cancel.pxi"

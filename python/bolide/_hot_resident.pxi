@@ -108,8 +108,7 @@ def draft_array(tuple shape, dtype, bint zeros):
     array = npy.new_array(
         <PyObject*> dtype, <int> len(shape), dimensions, NULL, slot.data + head, <PyObject*> draft, True
     )
-    import weakref
-    draft.array = weakref.ref(array)
+    draft.array = _weakref(array)
     return array
 
 

@@ -64,6 +64,22 @@ cdef int fill_zeros(uint8_t* to, uint64_t size) except -1:
     return 0
 
 
+cdef bint equal_released(Session session, const uint8_t* a, const uint8_t* b, uint64_t size) except -1:
+    cdef uint64_t part
+    cdef cbool same
+    while size > 0:
+        part = min(size, COPY_AT_ONCE)
+        with nogil:
+            same = native.equal(session.client, a, b, part)
+        if not same:
+            return False
+        a += part
+        b += part
+        size -= part
+        PyErr_CheckSignals()
+    return True
+
+
 cdef bytes new_bytes(const uint8_t* data, uint64_t size):
     """The same bytes as an object of Python's own."""
     cdef bytes made
@@ -103,6 +119,9 @@ cdef bint reserve_room(Session session, uint64_t size, bint alone, Slot* slot) e
             return True
         if alone and native.last_code() == Code.kNotFound:
             return False
+        if native.last_code() == Code.kFull and _held_repeated > 0:
+            forget_repeated()
+            continue
         if native.last_code() != Code.kFull or native.now() >= limit:
             raise core_error()
         PyErr_CheckSignals()

@@ -52,6 +52,7 @@ def run_worker(Session session):
         else:
             PyErr_CheckSignals()
             forget_functions(session.worker.forgotten())
+            forget_repeated(False)
 
 
 cdef int forget_functions(vector[uint64_t] ids) except -1:

@@ -104,6 +104,7 @@ cdef extern from "node/client.h" namespace "bolide::node" nogil:
     cppclass Client:
         ObjectEntry* find(ObjectId)
         ObjectEntry* acquire(ObjectId)
+        ObjectEntry* acquire_known(ObjectId)
         void release(ObjectEntry*)
         void add_reference(ObjectEntry*)
         void abandon(const Slot&)

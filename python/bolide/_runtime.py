@@ -162,6 +162,7 @@ def shutdown() -> None:
         _node = _service = None
         session.close()
         _hot.drop_pinned()
+        _hot.forget_repeated()
     # Without the lock: callbacks of futures end here, and they may use the module. At exit only
     # daemon threads can still wait for one, and they are not to be woken.
     service.stop(settle_futures=not _exiting)
@@ -357,6 +358,12 @@ def _flush_output() -> None:
         service.print_output()
 
 
+def _wake_service() -> None:
+    node = _node
+    if node is not None:
+        node.wake_service()
+
+
 def _from_core(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Calls the core; its error becomes an exception with Ray's name."""
     try:
@@ -372,6 +379,6 @@ def _make_system_error(code: int, text: bytes) -> Exception:
     return make(code, text)
 
 
-_hot.set_hooks(_auto_init, _make_system_error, _flush_output)
+_hot.set_hooks(_auto_init, _make_system_error, _flush_output, _wake_service)
 atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork_in_child)

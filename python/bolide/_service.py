@@ -11,6 +11,8 @@ import sys
 from _thread import allocate_lock, get_ident, start_new_thread
 from itertools import count
 
+from . import _hot
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +68,7 @@ class Service:
         self._ident = get_ident()
         try:
             while not self._stopping:
-                tokens = self._node.wait_service(-1)
+                tokens = self._node.wait_service(_hot.forget_repeated(False))
                 if self._stopping:
                     break  # stop() settles what is left; at exit this thread must not wait
                 for token in tokens:
