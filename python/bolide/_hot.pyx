@@ -19,8 +19,9 @@ the order in which a task meets them:
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
     _hot_cancel.pxi   cancelling a task, and being interrupted
-    _hot_actor_worker.pxi  the same in an actor
+    _hot_arguments.pxi a task's record -> the arguments of its call
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
+    _hot_actor_worker.pxi  the same in an actor
 
 A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
 in a record):
@@ -129,5 +130,6 @@ include "_hot_repeat.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"
 include "_hot_cancel.pxi"
+include "_hot_arguments.pxi"
 include "_hot_worker.pxi"
 include "_hot_actor_worker.pxi"

@@ -323,7 +323,7 @@ cdef int encode_argument(Encoder encoder, Session session, object value, object 
     if size <= session.inline_limit:
         return encoder.join_parts(start)
     # Too large to travel in the task's record: it becomes an object of its own.
-    ref = store_argument(encoder, session, start, contained, value, function, where)
+    ref = store_argument(encoder, session, start, contained, value, callee, where)
     encoder.keep(ref)
     return put_dependency(encoder, ref)
 

@@ -35,7 +35,7 @@ cdef dict _repeated = {}     # id of the argument -> Repeated
 cdef int _held_repeated = 0  # of those, how many hold their object
 
 
-cdef ObjectRef store_argument(Encoder encoder, Session session, size_t start, size_t contained, object value, RemoteFunction function, object where):
+cdef ObjectRef store_argument(Encoder encoder, Session session, size_t start, size_t contained, object value, object callee, object where):
     """Stores the argument that was encoded from `start` on, or finds that it is stored already."""
     cdef uint64_t size = encoder.parts_size(encoder.size - start, 64)
     cdef Repeated known
@@ -62,7 +62,7 @@ cdef ObjectRef store_argument(Encoder encoder, Session session, size_t start, si
             if type(value) is bytes:
                 known.kept = value
             if known.passes >= HINT_AT_PASS and size >= HINT_FROM:
-                hint_at_put(function, where, size)
+                hint_at_put(callee, where, size)
             return ref
         changes = True
     else:
@@ -202,8 +202,8 @@ cdef bint equals_stored(Encoder encoder, Session session, size_t start, uint64_t
     return True
 
 
-cdef int hint_at_put(RemoteFunction function, object where, uint64_t size) except -1:
+cdef int hint_at_put(object callee, object where, uint64_t size) except -1:
     """One warning for each line that passes the same large argument again and again."""
     from ._hints import hint_at_put as hint
-    hint(_sys._getframe(), argument_name(function, where), size)
+    hint(_sys._getframe(), callee._argument_subject(where), size)
     return 0
