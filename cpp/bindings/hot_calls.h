@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "bindings/held_memory.h"
 #include "node/client.h"
 #include "node/node.h"
 #include "node/worker_client.h"
+#include "store/held_memory.h"
 
 namespace bolide::hot {
 
@@ -27,6 +27,8 @@ struct LastError {
 };
 inline thread_local LastError t_last_error;
 inline thread_local void* t_encoder = nullptr;  // the encoder whose pickler runs in this thread
+
+inline store::HeldMemory g_held;  // of this process
 
 inline Code last_code() { return t_last_error.code; }
 inline const std::string& last_message() { return t_last_error.message; }

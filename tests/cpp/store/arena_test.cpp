@@ -107,6 +107,59 @@ TEST_CASE("arena: slots are aligned, apart, writable and in range") {
   CHECK(writer.arena.stats().warm == 0);
 }
 
+TEST_CASE("arena: a slot that is alone is left and its chunk used again") {
+  Writer writer;
+  CHECK_FALSE(writer.arena.allocate_alone(100).has_value());
+  CHECK(writer.arena.may_be_alone(100));
+  const ChunkId id = writer.grant(page_round(100));
+  const auto slot = writer.arena.allocate_alone(100);
+  REQUIRE(slot.has_value());
+  CHECK(slot->where.chunk == id);
+  CHECK(slot->where.offset == 0);
+  CHECK(slot->untouched);
+  CHECK(writer.arena.stats().own_chunks == 1);
+  slot->data[0] = std::byte{1};
+  CHECK_FALSE(writer.arena.allocate(100).has_value());  // nothing else comes in
+
+  auto left = writer.arena.leave(slot->where);
+  REQUIRE(left.is_ok());
+  CHECK(left->data() == slot->data);
+  CHECK(left->data()[0] == std::byte{1});
+  CHECK(writer.arena.writable(slot->where) != slot->data);
+  writer.free(*slot);
+
+  const auto again = writer.arena.allocate_alone(50);
+  REQUIRE(again.has_value());
+  CHECK(again->where.chunk == id);
+  CHECK_FALSE(again->untouched);
+  CHECK(again->data != left->data());
+  again->data[1] = std::byte{2};
+  CHECK(left->data()[1] == std::byte{2});  // the same pages: who left must have let go by then
+  CHECK(writer.arena.is_valid());
+}
+
+TEST_CASE("arena: only what is alone can be left") {
+  Writer writer;
+  const Slot shared = writer.allocate(100);
+  CHECK(writer.arena.leave(shared.where).status().message() ==
+        "chunk 1 is not one that holds a single object of this client");
+  CHECK(writer.arena.leave(at(9, 0, 1)).status().code() == Code::kInvalid);
+  CHECK_FALSE(writer.arena.allocate_alone(UINT64_MAX).has_value());
+}
+
+TEST_CASE("arena: with many chunks of one object no small one may be alone") {
+  Writer writer;
+  for (size_t i = 0; i < kManyOwnChunks; ++i) {
+    writer.grant(page_round(100));
+    REQUIRE(writer.arena.allocate_alone(100).has_value());
+  }
+  CHECK_FALSE(writer.arena.may_be_alone(100));
+  CHECK_FALSE(writer.arena.may_be_alone(kLargestShared));
+  CHECK(writer.arena.may_be_alone(kLargestShared + 1));
+  writer.grant(page_round(100));
+  CHECK_FALSE(writer.arena.allocate_alone(100).has_value());
+}
+
 TEST_CASE("arena: forged locations") {
   Writer writer;
   const Slot slot = writer.allocate(100);

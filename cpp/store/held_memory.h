@@ -12,7 +12,7 @@
 #include <map>
 #include <utility>
 
-namespace bolide::hot {
+namespace bolide::store {
 
 class HeldMemory {
  public:
@@ -38,6 +38,4 @@ class HeldMemory {
   std::map<std::pair<uintptr_t, uintptr_t>, uintptr_t> ends_;  // (begin, holder) -> end
 };
 
-inline HeldMemory g_held;
-
-}  // namespace bolide::hot
+}  // namespace bolide::store
