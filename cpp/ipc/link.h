@@ -14,6 +14,8 @@
 
 namespace bolide::ipc {
 
+// A message in the socket beside the link, without a descriptor: look at the ring.
+inline constexpr uint32_t kWakeMessage = 0;
 inline constexpr uint32_t kLinkMagic = 0x626c6c6b;
 inline constexpr uint32_t kLinkVersion = 1;
 inline constexpr uint64_t kRingCapacity = 128 * 1024;

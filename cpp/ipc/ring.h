@@ -63,7 +63,7 @@ struct RingControl {
   uint8_t reserved3[48];
 
   // Line 4: written by the consumer when it goes to sleep, read by the producer at every publish.
-  alignas(64) std::atomic<uint32_t> consumer_waiting;  // the consumer sleeps on data_signal
+  alignas(64) std::atomic<uint32_t> consumer_waiting;  // Waiting: whether and how it sleeps
   uint8_t reserved4[60];
 };
 static_assert(sizeof(RingControl) == 320);
@@ -74,6 +74,13 @@ static_assert(offsetof(RingControl, claimed) == 192);
 static_assert(offsetof(RingControl, interrupt_seen) == 200);
 static_assert(offsetof(RingControl, consumer_waiting) == 256);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+// How a consumer sleeps and is to be woken.
+enum Waiting : uint32_t {
+  kNotWaiting = 0,
+  kOnSignal = 1,   // on data_signal
+  kOnSocket = 2,   // an event loop: in poll, on the socket beside the link
+};
 
 inline constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
 

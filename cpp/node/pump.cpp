@@ -52,15 +52,15 @@ void Pump::hand_on() {
   lead_ends();
 }
 
-bool Pump::spin_turn(Waiter& waiter, MutexLock& lock) {
+bool Pump::spin_turn(Waiter& waiter, MutexLock& lock, bool whole) {
   if (leader_ != nullptr || closed_) return waiter.done();
   leader_ = &waiter;
   lead_begins();
   drain();
   if (!waiter.done() && spin_ > 0) {
-    const Nanos until = now() + std::min(spin_, kShortSpin);
+    const Nanos until = now() + (whole ? spin_ : std::min(spin_, kShortSpin));
     while (!waiter.done() && !closed_ && poll(until, lock)) drain();
-    if (waiter.done()) adapt_spin(false);
+    if (waiter.done() || whole) adapt_spin(!waiter.done());
   }
   leader_ = nullptr;
   hand_on();

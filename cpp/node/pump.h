@@ -60,8 +60,9 @@ class BOLIDE_API Pump {
   WaitResult wait_turn(Waiter& waiter, Nanos until, MutexLock& lock);
 
   // spin_turn waits for a moment only: it polls and does not sleep. For a caller that would have
-  // to give something up (the GIL) in order to sleep. False also when another thread leads.
-  bool spin_turn(Waiter& waiter, MutexLock& lock);
+  // to give something up (the GIL) in order to sleep; or, `whole`, that sleeps in its own way if
+  // this gives nothing. False also when another thread leads.
+  bool spin_turn(Waiter& waiter, MutexLock& lock, bool whole = false);
 
   // notify counts one more ready entry for the waiter and wakes it when it has enough.
   void notify(Waiter& waiter);

@@ -426,6 +426,7 @@ WaitResult WorkerClient::wait(std::span<ObjectEntry* const> entries, uint32_t ne
     std::erase(it->second, &waiter);
     if (it->second.empty()) {
       watchers_.erase(it);
+      if (queues_.contains(entry->id.value)) continue;
       entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
     }
   }
@@ -452,10 +453,6 @@ void WorkerClient::end_wait(WaitMode& mode) {
   push(RecordType::kUnblocked, sizeof record,
        [&](std::byte* to) { ipc::Writer(to).put(record); });
   publish(Urgency::kWhenSleeping);
-}
-
-Status WorkerClient::watch(ObjectEntry*, std::shared_ptr<CompletionQueue>, uint64_t) {
-  return Status(Code::kInvalid, "a worker has no thread that could watch an object");
 }
 
 }  // namespace bolide::node

@@ -65,6 +65,22 @@ class BOLIDE_API WorkerClient : public Client {
   void become_actor();
   // stop_tasks: next_task gives nothing more but kShutdown.
   void stop_tasks();
+  // --- an actor's event loop, which takes calls and sleeps in its own way (worker_event_loop.cpp)
+  // enter_loop: from now on `queue` is pushed 0 when the loop has to look although it sleeps, and
+  // objects can be watched.
+  void enter_loop(std::shared_ptr<CompletionQueue> queue);
+  int loop_fd() const { return socket_.get(); }  // readable when the node wakes the loop
+  // poll_task is next_task for it: it never sleeps, but spins if it may; kNothing also when an
+  // object that is watched has become ready.
+  enum class Spin : uint8_t { kNo, kShort, kWhole };
+  Next poll_task(TaskView* task, Spin spin);
+  // loop_sleeps: false: look again; true: sleep on loop_fd and the queue's descriptor, then
+  // loop_wakes.
+  bool loop_sleeps();
+  void loop_wakes();
+  // read_wakes empties the socket.
+  void read_wakes();
+
   // leave tells that the actor ends, and why; the process is to follow.
   void leave(ipc::ExitKind kind, std::string_view text);
   // function_value is an exported function's bytes, nullptr when it was never sent.
@@ -127,6 +143,7 @@ class BOLIDE_API WorkerClient : public Client {
   void sleep(Nanos until) override;
   void after_sleep() override;
   void before_follow() override { ring_for_unread(); }
+  void lead_ends() override;
 
  private:
   friend class Inspector;  // of the simulator: it looks, and changes nothing
@@ -158,6 +175,8 @@ class BOLIDE_API WorkerClient : public Client {
   void read_task(const std::byte* data, uint64_t size, TaskView* task);
   void take_stashed(TaskView* task);
   void end_running(uint64_t sequence);
+  void prepare_sleep(ipc::Waiting how);
+  os::Fd receive_chunk(uint32_t chunk);
   void free_jumbo(const Location& where);
   void value_ready(ObjectEntry* entry);
   Status reserve_locked(uint64_t size, bool alone, bool control, Nanos deadline, MutexLock& lock,
@@ -194,12 +213,18 @@ class BOLIDE_API WorkerClient : public Client {
   std::vector<std::byte> unstashed_;          // the one that is being decoded
   std::unordered_map<uint64_t, std::vector<std::byte>> functions_;
   std::vector<uint64_t> forgotten_;
+  std::shared_ptr<CompletionQueue> loop_queue_;
+  bool loop_asleep_ = false;
+  std::deque<std::pair<uint32_t, os::Fd>> received_;  // descriptors that came with wake-ups
   std::vector<std::byte> result_;
 
   // waiting
   Nanos sleep_until_ = 0;  // when the arena must be trimmed
   uint32_t signal_ = 0;    // data_signal before the last look at the ring
   std::unordered_map<uint64_t, std::vector<Waiter*>> watchers_;
+  std::unordered_map<uint64_t,
+                     std::vector<std::pair<std::shared_ptr<CompletionQueue>, uint64_t>>>
+      queues_;  // the same for event loops
   std::vector<Waiter*> chunk_waiters_;
   bool chunk_asked_ = false;
   Nanos ask_after_ = 0;  // after a refusal: when to ask again

@@ -83,6 +83,13 @@ void WorkerLink::flush() {
   if (!tasks.unpublished()) return;
   if (!tasks.publish()) return;
   ipc::RingControl* control = tasks.control();
+  // It may have changed since publish() looked, but then the worker has looked at the ring again.
+  if (control->consumer_waiting.load(std::memory_order_relaxed) == ipc::kOnSocket) {
+    const uint32_t wake = ipc::kWakeMessage;
+    // If the socket is full, there is something in it to be woken by.
+    static_cast<void>(os::send_message(socket.get(), std::as_bytes(std::span(&wake, 1)), {}));
+    return;
+  }
   // The node is the only writer of data_signal.
   control->data_signal.store(control->data_signal.load(std::memory_order_relaxed) + 1,
                              std::memory_order_seq_cst);

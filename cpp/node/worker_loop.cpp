@@ -90,6 +90,7 @@ bool WorkerClient::handle_record(ipc::Record& record) {
     if (is_actor_) {
       // It belongs to nobody else, and what lies behind it may be what a thread here waits for.
       stash_.emplace_back(data, data + size);
+      if (loop_asleep_) loop_queue_->push(0);
       tasks_.pop();
       if (jumbo_at.size != 0) free_jumbo(jumbo_at);
       return true;
@@ -166,6 +167,7 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
     case RecordType::kShutdown:
       shutdown_ = true;
       if (task_waiter_ != nullptr) notify(*task_waiter_);
+      if (loop_asleep_) loop_queue_->push(0);
       break;
     default:
       give_up("bolide: a record of an unknown type\n");
@@ -198,30 +200,44 @@ void WorkerClient::on_value(ipc::Reader& in) {
 void WorkerClient::value_ready(ObjectEntry* entry) {
   if ((entry->flags & store::kWatched) == 0) return;
   entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
-  auto node = watchers_.extract(entry->id.value);
-  for (Waiter* waiter : node.mapped()) notify(*waiter);
+  if (auto node = watchers_.extract(entry->id.value)) {
+    for (Waiter* waiter : node.mapped()) notify(*waiter);
+  }
+  if (queues_.empty()) return;
+  if (auto node = queues_.extract(entry->id.value)) {
+    for (const auto& [queue, token] : node.mapped()) queue->push(token);
+    if (idle_waiter_ != nullptr) notify(*idle_waiter_);
+  }
+}
+
+// receive_chunk gives the descriptor that was sent before the record of this chunk.
+os::Fd WorkerClient::receive_chunk(uint32_t chunk) {
+  while (received_.empty()) {
+    uint32_t number = 0;
+    std::vector<os::Fd> fds;
+    auto got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&number, 1)),
+                                   fds, true);
+    if (!got.is_ok() && got.status().code() == Code::kInterrupted) continue;
+    if (!got.is_ok()) give_up("bolide: a descriptor of the store did not arrive\n");
+    if (fds.size() == 1) received_.emplace_back(number, std::move(fds[0]));  // or it is a wake-up
+  }
+  auto [number, fd] = std::move(received_.front());
+  received_.pop_front();
+  if (number != chunk) give_up("bolide: a descriptor of the store did not arrive\n");
+  return std::move(fd);
 }
 
 void WorkerClient::on_chunk(ipc::Reader& in) {
   const auto notice = in.take<ipc::ChunkNotice>();
-  uint32_t chunk = 0;
-  std::vector<os::Fd> fds;
-  auto got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&chunk, 1)), fds,
-                                 true);
-  while (!got.is_ok() && got.status().code() == Code::kInterrupted) {
-    got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&chunk, 1)), fds,
-                              true);
-  }
-  if (!got.is_ok() || fds.size() != 1 || chunk != notice.chunk) {
-    give_up("bolide: a descriptor of the store did not arrive\n");
-  }
-  Status status = views_.add(ChunkId{chunk}, fds[0], notice.size);
+  const uint32_t chunk = notice.chunk;
+  const os::Fd fd = receive_chunk(chunk);
+  Status status = views_.add(ChunkId{chunk}, fd, notice.size);
   if (!status.is_ok() && notice.writable == 0) {
     give_up("bolide: a part of the store cannot be mapped\n");
   }
   if (notice.writable != 0) {
     if (status.is_ok()) {
-      status = arena_.add_chunk(ChunkId{chunk}, fds[0], notice.size);
+      status = arena_.add_chunk(ChunkId{chunk}, fd, notice.size);
       if (!status.is_ok()) views_.drop(ChunkId{chunk});
     }
     chunk_asked_ = false;
@@ -238,7 +254,9 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
 
 // ---- sleeping
 
-void WorkerClient::before_sleep() {
+void WorkerClient::before_sleep() { prepare_sleep(ipc::kOnSignal); }
+
+void WorkerClient::prepare_sleep(ipc::Waiting how) {
   flush_releases();
   if (!task_at_head_.load(std::memory_order_relaxed) && !holds_record_) release_space(true);
   const Nanos time = now();
@@ -249,7 +267,7 @@ void WorkerClient::before_sleep() {
          [&](std::byte* to) { ipc::Writer(to).put(notice); });
   }
   sleep_until_ = arena_.next_trim(time).value_or(INT64_MAX);
-  tasks_.control()->consumer_waiting.store(1, std::memory_order_seq_cst);  // partner: publish
+  tasks_.control()->consumer_waiting.store(how, std::memory_order_seq_cst);  // partner: publish
   signal_ = tasks_.control()->data_signal.load(std::memory_order_seq_cst);
   ring_for_unread();
 }
@@ -268,7 +286,7 @@ void WorkerClient::sleep(Nanos until) {
 }
 
 void WorkerClient::after_sleep() {
-  tasks_.control()->consumer_waiting.store(0, std::memory_order_seq_cst);
+  tasks_.control()->consumer_waiting.store(ipc::kNotWaiting, std::memory_order_seq_cst);
 }
 
 // ---- tasks

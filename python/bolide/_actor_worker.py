@@ -68,7 +68,7 @@ class Constructor:
         elif len(actor.limits) > 1 or actor.limits[0] > 1:
             runner = ThreadRunner(actor.limits)
         actor.instance = self._cls(*args, **kwargs)
-        methods = [(_bind(actor, n), f"{actor.class_name}.{n}", None) for n in actor.methods]
+        methods = [_method(actor, name) for name in actor.methods]
         label = _label_of(actor)
         fields = {"actor_repr": label, "actor_id": actor_id_of(actor).hex()}
         _hot.set_actor(methods, runner, label, fields, current_call)
@@ -80,11 +80,13 @@ def actor_id_of(actor: Actor) -> Any:
     return ActorID.of(_hot.current_session().id, actor.id)
 
 
-def _bind(actor: Actor, name: str) -> Callable[..., Any]:
-    method = getattr(actor.instance, name, None)
-    if method is not None:
-        return method
-    return {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}[name]
+def _method(actor: Actor, name: str) -> tuple[Callable[..., Any], str, None, bool]:
+    """A method as `_hot.set_actor` wants it."""
+    from ._generators import is_coroutine_function
+
+    built_in = {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}
+    method = getattr(actor.instance, name, None) or built_in[name]
+    return method, f"{actor.class_name}.{name}", None, is_coroutine_function(method)
 
 
 def _ready() -> bool:

@@ -1,7 +1,7 @@
 """ObjectRefs as futures: concurrent.futures, asyncio and `await`.
 
-In the driver nothing waits: the core tells the service thread, or, by one event descriptor an
-event loop, the loop itself. In a worker a thread waits for each.
+In the driver and in async actors nothing waits: the core tells the service thread, or, by one event
+descriptor an event loop, the loop itself. In other workers a thread waits for each.
 
 Thread safety: functions may be called from any thread that the future's rules allow.
 """
@@ -9,6 +9,7 @@ Thread safety: functions may be called from any thread that the future's rules a
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from concurrent.futures import Future
 
@@ -39,9 +40,15 @@ def future_of(ref: _hot.ObjectRef) -> Future:
 def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:
     """An asyncio future of the running loop that gets the value or error of `ref`."""
     loop = asyncio.get_running_loop()
-    if _runtime._service is None:
+    if _runtime._service is None and not _worker_watches():
         return asyncio.wrap_future(future_of(ref), loop=loop)
     return _watcher_of(loop).future(loop, ref)
+
+
+def _worker_watches() -> bool:
+    """Whether this is the worker of an async actor, whose event loop is told what becomes ready."""
+    actor = sys.modules.get("bolide._actor_worker")
+    return actor is not None and actor.current is not None and actor.current.is_async
 
 
 async def await_ref(ref: _hot.ObjectRef) -> Any:

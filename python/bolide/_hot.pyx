@@ -67,7 +67,7 @@ from bolide cimport _native as native
 from bolide cimport _numpy_abi as npy
 from bolide._native cimport (
     byte_t, Client, CompletionQueue, Code, Holding, Location, Next, ObjectEntry, ObjectId,
-    ObjectTable, Slot, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
+    ObjectTable, Slot, Spin, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
 )
 
 import copyreg as _copyreg

@@ -9,7 +9,7 @@ cdef enum:
     EXIT_CONSTRUCTOR = 1
     EXIT_INTENDED = 2
 
-cdef list _actor_methods = None   # of each method by its index: (callable, name, None)
+cdef list _actor_methods = None   # of each method: (callable, name, None, whether a coroutine)
 cdef object _actor_runner = None  # runs calls beside each other; None: they run one by one
 cdef object _actor_label = None   # what lines of output begin with
 cdef dict _error_fields = {}      # of RayTaskError, in an actor
@@ -39,7 +39,7 @@ cdef tuple actor_function(Session session, TaskView* task):
     session.worker.become_actor()
     cls, name, _ = find_function(session, task.header.function)
     from ._actor_worker import Constructor
-    return Constructor(cls, task.header.scheduling_class, task.header.attempt), name, None
+    return Constructor(cls, task.header.scheduling_class, task.header.attempt), name, None, False
 
 
 cdef bint ends_actor(Session session, TaskHeader* header, object error, object function) except -1:
@@ -90,11 +90,17 @@ cdef class ActorCall:
     cdef object args, kwargs
     cdef bytes retry_on
     cdef object broken  # why its arguments could not be read
+    cdef public object task  # of a coroutine that runs: the asyncio.Task
 
     @property
     def group(self):
         """The index of its concurrency group."""
         return self.header.scheduling_class >> 32
+
+    @property
+    def is_async(self):
+        """Whether `begin` gives a coroutine."""
+        return self.function[3]
 
     @property
     def sequence(self):
@@ -195,7 +201,7 @@ cdef ActorCall take_call(Session session, TaskView* task):
             end_forked_child(error)
         call.broken = error
         if call.function is None:
-            call.function = (None, "?", None)
+            call.function = (None, "?", None, False)
     session.worker.task_taken()
     return call
 
@@ -224,3 +230,83 @@ def feed_calls(Session session, start):
         else:
             PyErr_CheckSignals()
             forget_functions(session.worker.forgotten())
+
+
+@cython.final
+cdef class LoopFeed:
+    """What an event loop's selector calls instead of its own select: it takes calls between turns.
+
+    Args of `begin`: the session; ``start(call)``; ``end()``, called once when the actor is to end;
+    ``select(timeout)``, which sleeps on descriptors, `fds` among them.
+    """
+
+    cdef Session session
+    cdef object start, end, base
+    cdef Completions wakes
+    cdef uint32_t since_forgetting
+
+    def __init__(self, Session session not None, start, end, base):
+        self.session = session
+        self.start = start
+        self.end = end
+        self.base = base
+        self.wakes = Completions()
+        session.worker.enter_loop(self.wakes.queue)
+
+    @property
+    def fds(self):
+        """Descriptors that end a sleep."""
+        return self.session.worker.loop_fd(), self.wakes.fileno()
+
+    def clear(self):
+        """Called when one of `fds` was readable."""
+        self.session.worker.read_wakes()
+        self.wakes.take()
+
+    def select(self, timeout=None):
+        """Takes what has come; else sleeps until something comes, for `timeout` seconds at most."""
+        cdef Next next
+        cdef TaskView task
+        if self.take() or (timeout is not None and timeout <= 0):
+            return self.base(0)
+        next = self.session.worker.poll_task(&task, Spin.kShort)
+        if next == Next.kNothing:
+            with nogil:
+                next = self.session.worker.poll_task(&task, Spin.kWhole)
+        if next == Next.kTask:
+            self.start(take_call(self.session, &task))
+            return self.base(0)
+        if next == Next.kShutdown or not self.session.worker.loop_sleeps():
+            return self.base(0)
+        try:
+            return self.base(timeout)
+        finally:
+            self.session.worker.loop_wakes()
+
+    cdef bint take(self) except -1:
+        """Starts the calls that are there; whether there were any, or the actor is to end."""
+        cdef Next next
+        cdef TaskView task
+        cdef uint32_t taken = 0
+        while taken < 256:
+            next = self.session.worker.poll_task(&task, Spin.kNo)
+            if next == Next.kNothing:
+                break
+            if next == Next.kShutdown:
+                end = self.end
+                self.end = None
+                if end is not None:
+                    end()
+                return True
+            self.start(take_call(self.session, &task))
+            taken += 1
+        self.since_forgetting += 1
+        if self.since_forgetting == 256:
+            self.since_forgetting = 0
+            forget_functions(self.session.worker.forgotten())
+        return taken != 0
+
+
+def exit_status():
+    """The status with which the process of this actor is to exit."""
+    return _exit_status

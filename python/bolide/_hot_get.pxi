@@ -444,6 +444,8 @@ cdef class Completions:
 
     def watch(self, ObjectRef ref not None, uint64_t token):
         """Gives `token` when the reference is ready."""
+        if ref.session.worker != NULL:
+            native.ask(ref.session.client, &ref.entry, 1, True)
         if not native.watch(ref.session.client, ref.entry, self.queue, token):
             raise core_error()
 

@@ -136,12 +136,20 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         uint64_t value_bytes
     cdef enum class Next "bolide::node::WorkerClient::Next"(uint8_t):
         kTask, kNothing, kShutdown
+    cdef enum class Spin "bolide::node::WorkerClient::Spin"(uint8_t):
+        kNo, kShort, kWhole
     cppclass WorkerClient(Client):
         Next next_task(TaskView*, int64_t, cbool*)
         Next inline_task(TaskView*)
         void task_taken()
         void become_actor()
         void stop_tasks()
+        void enter_loop(shared_ptr[CompletionQueue])
+        int loop_fd()
+        Next poll_task(TaskView*, Spin)
+        cbool loop_sleeps()
+        void loop_wakes()
+        void read_wakes()
         const byte_t* function_value(uint64_t, uint64_t*)
         vector[uint64_t] forgotten()
         uint64_t interrupt_word()
