@@ -231,6 +231,7 @@ class BOLIDE_API Node : public Client,
   // node_actors.cpp
   Actor* find_actor(ObjectId id);
   Status declare_actor(ObjectEntry* entry, ClientId owner);
+  void free_name(const Actor& actor);
   void forget_actor(Actor* actor);
   Result<ObjectEntry*> admit_creation(Task* task);
   Result<ObjectEntry*> admit_call(Task* task, WorkerLink* submitter, bool unwanted);

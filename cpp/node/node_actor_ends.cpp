@@ -46,9 +46,7 @@ void Node::end_actor(Actor& actor, SystemErrorKind kind, std::string_view text) 
   give_up_creation(actor);
   actor.state = ActorState::kDead;
   actor.death = encode_actor_error(kind, actor.id.value, text);
-  if (auto it = names_.find(actor.spec.key); it != names_.end() && it->second == &actor) {
-    names_.erase(it);
-  }
+  free_name(actor);
   // None may wait when the first fails: that one's result may be another's dependency.
   const std::vector<sched::Task*> held = calls_.take_held(actor);
   for (size_t i = held.size(); i-- > 0;) unwait(static_cast<Task*>(held[i]));
@@ -125,6 +123,7 @@ void Node::actor_freed(ObjectId id) {
   Actor* actor = find_actor(id);
   if (actor == nullptr) return;  // it could not be declared
   actor->entry = nullptr;
+  free_name(*actor);
   unreferenced_.push_back(id);
 }
 

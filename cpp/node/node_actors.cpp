@@ -76,11 +76,14 @@ Status Node::declare_actor(ObjectEntry* entry, ClientId owner) {
   return Status(Code::kExists, why);
 }
 
+void Node::free_name(const Actor& actor) {
+  auto it = names_.find(actor.spec.key);
+  if (it != names_.end() && it->second == &actor) names_.erase(it);
+}
+
 // forget_actor: nothing is left of it, neither handles nor a process.
 void Node::forget_actor(Actor* actor) {
-  if (auto it = names_.find(actor->spec.key); it != names_.end() && it->second == actor) {
-    names_.erase(it);
-  }
+  free_name(*actor);
   if (Task* kept = std::exchange(actor->creation, nullptr)) drop_arguments(kept);
   actors_.erase(actor->id.value);
 }

@@ -4,7 +4,7 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
-from . import actor, exceptions
+from . import actor, exceptions, runtime_context
 from ._actor import get_actor, kill, method
 from ._arrays import array, empty, zeros
 from ._cancel import cancel
@@ -12,6 +12,7 @@ from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, get, put, wait
 from ._remote import remote
 from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
+from .runtime_context import get_runtime_context
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "exceptions",
     "get",
     "get_actor",
+    "get_runtime_context",
     "init",
     "is_initialized",
     "kill",
@@ -34,6 +36,7 @@ __all__ = [
     "nodes",
     "put",
     "remote",
+    "runtime_context",
     "shutdown",
     "wait",
     "zeros",

@@ -108,10 +108,6 @@ def init(
         memory = _config.get("object_store_memory", object_store_memory)
         if memory is None:
             memory = int(_core.total_memory() * 0.3)
-        if namespace is not None and (not isinstance(namespace, str) or not namespace):
-            raise ValueError(
-                f"{namespace!r} is not a valid namespace. Pass None to not specify a namespace."
-            )
         _namespace = namespace or _anonymous_namespace()
         _settings = encode_settings(_namespace)
         argv, env = template_command()
