@@ -79,6 +79,16 @@ cdef int cancel_call(Session session, uint64_t sequence) except -1:
     return 0
 
 
+cdef list end_as_cancelled(Session session, TaskHeader* header, Encoder single, list values, object name):
+    """The values of a call that was cancelled while it ran: as in Ray, whatever it has returned."""
+    _cancelled_calls.discard(header.sequence)
+    if single is not None:
+        abandon_value(session, single)
+    for encoder in values or ():
+        abandon_value(session, <Encoder> encoder)
+    return encode_cancelled(header.returns, header.task, name)
+
+
 @cython.final
 cdef class ActorCall:
     """A call that runs beside others: it was taken from the ring and has not been answered yet."""
@@ -175,8 +185,14 @@ cdef class ActorCall:
 
     cdef int push(self, uint32_t flags, uint32_t returns, Encoder single, list values) except -1:
         flush_partial_output()
-        if _cancelled_calls:
-            _cancelled_calls.discard(self.header.sequence)
+        if _cancelled_calls and self.header.sequence in _cancelled_calls:
+            if self.task is not None:  # a coroutine has the last word
+                _cancelled_calls.discard(self.header.sequence)
+            else:
+                values = end_as_cancelled(self.session, &self.header, single, values, self.function[1])
+                single = None
+                returns = self.header.returns
+                flags = 0
         return push_result(self.session, self.header.sequence, returns, flags, single, values, native.now() - self.began)
 
 

@@ -138,8 +138,11 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
                 values = []
             else:
                 values = encode_failure(session, returns, error, "?" if function is None else function[1])
-        if _cancelled_calls:
-            _cancelled_calls.discard(sequence)
+        if _cancelled_calls and not ends and sequence in _cancelled_calls:
+            values = end_as_cancelled(session, &task.header, single, values, function[1])
+            single = None
+            returns = task.header.returns
+            result_flags = 0
         if function is not None and function[2] is not None:
             count_call(function_id, function[2])
         flush_partial_output()
