@@ -188,6 +188,7 @@ struct LogHeader {
 enum class ExitKind : uint32_t {
   kConstructor = 1,  // the constructor raised; the bytes are the error as the binding packs it
   kIntended = 2,     // the actor ends itself; the bytes are the end of a sentence
+  kStatus = 3,       // it ends with a status that is not 0, and may be started again
 };
 
 struct ActorExit {

@@ -150,7 +150,7 @@ class BOLIDE_API Node : public Client,
   bool drain() override;
   bool looks_empty() const override;
   void before_sleep() override;
-  void sleep(Nanos until) override;
+  bool sleep(Nanos until) override;
   void after_sleep() override;
   void lead_begins() override;
   void lead_ends() override;

@@ -108,10 +108,13 @@ Status Node::on_actor_exit(WorkerLink& link, ipc::Reader& in) {
   Actor& actor = *link.actor;
   if (exit.kind == ipc::ExitKind::kConstructor) {
     end_actor(actor, SystemErrorKind::kActorInitFailed, text);
-  } else {
+  } else if (exit.kind == ipc::ExitKind::kIntended) {
     end_actor(actor, SystemErrorKind::kActorDied,
               describe(actor) + " is dead: " + std::string(text) + ".");
   }
+  // It may have been another thread of the worker: its main thread sleeps on the ring.
+  link.send(ipc::RecordType::kShutdown, 0, [](std::byte*) {});
+  mark_dirty(link);
   deadlines_[link.worker.id.value] = now() + kLeaveWithin;
   nudge_supervisor();
   return Status();

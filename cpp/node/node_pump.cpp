@@ -119,10 +119,12 @@ void Node::before_sleep() {
   sleep_look_ = leader_look_;
 }
 
-void Node::sleep(Nanos until) {
+bool Node::sleep(Nanos until) {
   pollfd item{waiter_event_.fd(), POLLIN, 0};
   const Nanos left = std::min(until, sleep_look_) - now();
-  if (left > 0 && os::poll_fds(&item, 1, left) > 0) waiter_event_.clear();
+  const int ready = left > 0 ? os::poll_fds(&item, 1, left) : 0;
+  if (ready > 0) waiter_event_.clear();
+  return ready >= 0;
 }
 
 void Node::after_sleep() {

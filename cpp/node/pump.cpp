@@ -23,17 +23,18 @@ WaitResult Pump::wait_turn(Waiter& waiter, Nanos until, MutexLock& lock) {
       result = WaitResult::kClosed;
       break;
     }
+    bool undisturbed = true;
     if (leader_ == nullptr) {
       leader_ = &waiter;
       lead_begins();
-      lead(waiter, until, lock);
+      undisturbed = lead(waiter, until, lock);
       leader_ = nullptr;
       woken_to_lead = true;
     } else {
-      follow(waiter, until, lock);
+      undisturbed = follow(waiter, until, lock);
       woken_to_lead = leader_ == nullptr;
     }
-    if (!waiter.done() && !closed_ && now() >= until) {
+    if (!waiter.done() && !closed_ && (!undisturbed || now() >= until)) {
       result = WaitResult::kTurnOver;
       break;
     }
@@ -81,37 +82,42 @@ bool Pump::poll(Nanos until, MutexLock& lock) {
   return found;
 }
 
-void Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
+// lead drains, spins and sleeps until the waiter is done or the time is over; false: a signal handler
+// ran.
+bool Pump::lead(Waiter& waiter, Nanos until, MutexLock& lock) {
   drain();
-  if (waiter.done() || closed_) return;
+  if (waiter.done() || closed_) return true;
   Nanos spin_until = std::min(until, now() + spin_);
   bool slept = false;
+  bool undisturbed = true;
   for (;;) {
     const bool found = now() < spin_until && poll(spin_until, lock);
-    if (closed_) return;
+    if (closed_) return true;
     if (found) {
       drain();
       if (waiter.done() || closed_) break;
-      if (now() >= until) return;
+      if (now() >= until) return true;
       continue;
     }
-    if (now() >= until) return;
+    if (now() >= until) return true;
     before_sleep();
     if (!drain() && !waiter.done() && !closed_) {
       lock.unlock();
-      sleep(until);
+      undisturbed = sleep(until);
       lock.lock();
       slept = true;
     }
-    if (closed_) return;
+    if (closed_) return true;
     after_sleep();
     drain();
     if (waiter.done()) break;
     const Nanos time = now();
-    if (time >= until) return;
+    if (!undisturbed) return false;
+    if (time >= until) return true;
     spin_until = std::min(until, time + spin_);
   }
   adapt_spin(slept);
+  return true;
 }
 
 // adapt_spin: spin longer where it succeeds, and give the core away sooner where it fails: the
@@ -128,16 +134,18 @@ void Pump::adapt_spin(bool slept) {
   }
 }
 
-void Pump::follow(Waiter& waiter, Nanos until, MutexLock& lock) {
+bool Pump::follow(Waiter& waiter, Nanos until, MutexLock& lock) {
   before_follow();
   followers_.push_back(&waiter);
   waiter.sleeping = true;
   const uint32_t word = waiter.word.load(std::memory_order_relaxed);  // written under the lock
   lock.unlock();
-  os::futex_wait(&waiter.word, word, std::max<Nanos>(0, until - now()));
+  const os::Wake wake =
+      os::futex_wait(&waiter.word, word, std::max<Nanos>(0, until - now()));
   lock.lock();
   waiter.sleeping = false;
   followers_.erase(std::find(followers_.begin(), followers_.end(), &waiter));
+  return wake != os::Wake::kInterrupted;
 }
 
 void Pump::notify(Waiter& waiter) {

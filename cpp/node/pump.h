@@ -27,7 +27,7 @@ namespace bolide::node {
 
 enum class WaitResult : uint8_t {
   kReady,
-  kTurnOver,  // the turn's time is over: look for signals, check the deadline, call again
+  kTurnOver,  // time is over, or a signal came: look for signals, check the deadline, call again
   kClosed,    // the runtime was shut down
   kRunTask,   // in a worker: a task that this thread waits for is to be run by it (inline)
 };
@@ -75,7 +75,8 @@ class BOLIDE_API Pump {
   virtual bool looks_empty() const = 0;
   // before_sleep asks others to ring; afterwards the caller drains once more, then sleeps.
   virtual void before_sleep() = 0;
-  virtual void sleep(Nanos until) = 0;  // without the lock
+  // sleep is called without the lock; false: a signal handler ran.
+  virtual bool sleep(Nanos until) = 0;
   virtual void after_sleep() = 0;
   // before_follow: this thread goes to sleep behind a leader, who may be asleep already and so may
   // not tell what this thread has published.
@@ -90,10 +91,10 @@ class BOLIDE_API Pump {
   bool closed_ = false;
 
  private:
-  void lead(Waiter& waiter, Nanos until, MutexLock& lock);
+  bool lead(Waiter& waiter, Nanos until, MutexLock& lock);
   bool poll(Nanos until, MutexLock& lock);
   void adapt_spin(bool slept);
-  void follow(Waiter& waiter, Nanos until, MutexLock& lock);
+  bool follow(Waiter& waiter, Nanos until, MutexLock& lock);
   void hand_on();
 
   const Nanos max_spin_;

@@ -140,7 +140,7 @@ class BOLIDE_API WorkerClient : public Client {
   bool drain() override;
   bool looks_empty() const override;
   void before_sleep() override;
-  void sleep(Nanos until) override;
+  bool sleep(Nanos until) override;
   void after_sleep() override;
   void before_follow() override { ring_for_unread(); }
   void lead_ends() override;

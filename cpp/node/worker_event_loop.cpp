@@ -52,7 +52,10 @@ bool WorkerClient::loop_sleeps() {
   MutexLock lock(mutex_);
   if (!stash_.empty() || stopped_ || shutdown_ || closed_) return false;
   loop_asleep_ = true;
-  if (has_leader()) return true;
+  if (has_leader()) {
+    ring_for_unread();  // the leader may be asleep already
+    return true;
+  }
   prepare_sleep(ipc::kOnSocket);
   if (!tasks_.has_data()) return true;
   loop_asleep_ = false;

@@ -278,11 +278,12 @@ void WorkerClient::ring_for_unread() {
   if (replies_.unpublished() || replies_.refresh_used() != 0) publish(Urgency::kWhenSleeping);
 }
 
-void WorkerClient::sleep(Nanos until) {
+bool WorkerClient::sleep(Nanos until) {
   Nanos left = std::min(until, sleep_until_) - now();
   // The task at the head is another thread's to take; what lies behind it is read afterwards.
   if (task_at_head_.load(std::memory_order_acquire)) left = std::min(left, kMillisecond);
-  if (left > 0) os::futex_wait(&tasks_.control()->data_signal, signal_, left);
+  if (left <= 0) return true;
+  return os::futex_wait(&tasks_.control()->data_signal, signal_, left) != os::Wake::kInterrupted;
 }
 
 void WorkerClient::after_sleep() {

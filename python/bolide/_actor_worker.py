@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-CONSTRUCTOR, INTENDED = 1, 2  # ipc::ExitKind
+CONSTRUCTOR, INTENDED, STATUS = 1, 2, 3  # ipc::ExitKind
 
 
 class ActorExit(SystemExit):
@@ -117,9 +117,8 @@ def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int |
     """Whether and how an exception ends the actor.
 
     Returns:
-        (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes; 0 if it is
-        told nothing, and sees the process end; None if the actor goes on. `status` is the one with
-        which the process is to exit.
+        (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes, None if the
+        actor goes on; `status` is the one with which the process is to exit.
     """
     from .exceptions import AsyncioActorExit
 
@@ -133,7 +132,7 @@ def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int |
         if not isinstance(code, int):
             sys.stderr.write(f"{code}\n")
             code = 1
-        return 0, b"", code & 0xFF
+        return STATUS, b"", code & 0xFF
     if not in_constructor:
         return None, b"", 0
     from ._serialize import pack_error

@@ -53,8 +53,7 @@ cdef bint ends_actor(Session session, TaskHeader* header, object error, object f
     if kind is None:
         return False
     flush_partial_output()
-    if kind:
-        native.leave(session.worker, kind, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    native.leave(session.worker, kind, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
     _leaving = True
     _exit_status = status
     return True
