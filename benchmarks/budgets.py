@@ -39,6 +39,9 @@ PUT_LARGE = "put of a touched 256 MiB array into warm store"
 FIRST_GET = "first get in another process of {}"
 WAIT_LOOP = "wait(num_returns=1) loop over 10,000 refs"
 AS_COMPLETED = "as_completed of 100,000 refs"
+STREAM_ITEM = "generator: one item of 1,000,000"
+STREAM_ITEM_IN_TASK = "generator: one item of 100,000, taken by a task"
+STREAM_MEMORY = "generator of 1,000,000, slow consumer: driver growth"
 QUEUED = "1,000,000 tasks queued: driver memory a task"
 STREAMED = "tasks streamed through a window: driver growth"
 MANY_ARGUMENTS = "10,000 refs as arguments of one task: one"
@@ -63,6 +66,9 @@ BUDGETS: dict[str, Budget] = {
     **{FIRST_GET.format(size): Budget(MICROSECOND, 100) for size in FIRST_GET_SIZES},
     WAIT_LOOP: Budget("same loop of list slices", 2),
     AS_COMPLETED: Budget(MICROSECOND, 200_000),
+    STREAM_ITEM: Budget(PLAIN_CALL, 40),
+    STREAM_ITEM_IN_TASK: Budget(PLAIN_CALL, 40),
+    STREAM_MEMORY: Budget("MiB", 8),
     QUEUED: Budget("byte", 400),
     STREAMED: Budget("MiB", 8),  # a leak of 8 bytes a task would be 61 MiB in 8,000,000 tasks
     MANY_ARGUMENTS: Budget(PLAIN_CALL),

@@ -1,7 +1,8 @@
 // The identifiers of the core, as types that cannot be mixed up.
 //
 // An ObjectId is [client:24][counter:40], so that every client makes ids without asking anybody.
-// A task has the id of its first return; return i of a task is that id plus i. Ids are never used
+// A task has the id of its first return; return i of a task is that id plus i. The stream of a task
+// that yields its items follows its one return. Ids are never used
 // again, and value 0 names nothing.
 //
 // Thread safety: plain values, trivially copyable, the same bytes in shared memory.
@@ -54,6 +55,8 @@ constexpr uint64_t counter_of(ObjectId id) {
 constexpr ObjectId return_of(ObjectId task, uint32_t index) {
   return ObjectId{task.value + index};
 }
+
+constexpr ObjectId stream_of(uint64_t task) { return ObjectId{task + 1}; }
 
 static_assert(sizeof(ObjectId) == 8 && std::is_trivially_copyable_v<ObjectId>);
 static_assert(sizeof(ClientId) == 4 && std::is_trivially_copyable_v<ClientId>);

@@ -131,6 +131,11 @@ inline void leave(node::WorkerClient* client, uint32_t kind, const char* text, s
   client->leave(static_cast<ipc::ExitKind>(kind), {text, size});
 }
 
+inline node::WaitResult await_credit(node::WorkerClient* client, uint64_t sequence,
+                                     uint64_t index, int64_t until, node::WaitMode* mode) {
+  return client->await_credit(sequence, index, until, *mode);
+}
+
 inline void cancel(Client* client, ObjectEntry* entry, bool force, bool recursive) {
   client->cancel(entry, force, recursive);
 }

@@ -23,6 +23,7 @@ enum class RecordType : uint16_t {
   kChunkClosed = 7,   // ChunkNotice
   kFreeSpan = 8,      // Location: its writer may use it again (both directions)
   kShutdown = 9,
+  kCredit = 10,  // CreditRecord
   // client -> node
   kHello = 32,       // HelloRecord
   kResult = 33,      // ResultHeader, then `returns` values, each as in kValue
@@ -40,6 +41,8 @@ enum class RecordType : uint16_t {
   kDefineClass = 45,    // ClassHeader and resource entries
   kLog = 46,            // LogHeader and text
   kCancel = 47,         // CancelRecord
+  kYield = 48,          // YieldRecord, then a value as in kResult
+  kNext = 49,           // NextRecord
   kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
   kKillActor = 57,      // KillRecord
   kQuery = 58,          // QueryRecord and text: the answer is the value of an object
@@ -63,7 +66,7 @@ struct TaskHeader {
   uint32_t name_bytes;
   uint32_t returns;
   int32_t max_retries;  // -1: without end
-  uint32_t attempt;     // from 0
+  uint32_t attempt;     // from 0; kSubmit of a stream: the items that it may be ahead, 0: no limit
   uint32_t flags;       // TaskFlags
 };
 static_assert(sizeof(TaskHeader) == 64);
@@ -71,7 +74,7 @@ static_assert(sizeof(TaskHeader) == 64);
 enum TaskFlags : uint32_t {
   kInline = 1,       // to be run by a blocked worker on top of the task that waits for it
   kRetryExceptions = 2,  // run again after exceptions that the arguments begin with
-  kStreaming = 4,        // reserved
+  kStreaming = 4,        // its items are sent one by one, as it yields them
   kActorCall = 8,
   kActorCreation = 16,   // the constructor of an actor; its worker is the actor's from then on
   kTraced = 32,          // reserved
@@ -97,6 +100,7 @@ enum ValueFlags : uint8_t {
   kSystemError = 2,  // the value is a SystemError text made by the core, see system_errors.h
   kFunction = 4,     // the value is an exported function
   kActor = 8,        // the value describes an actor (node/actor_spec.h): its object is the actor
+  kStream = 16,      // not a value: the object by which a consumer names its stream
 };
 
 // kValue, kPut and each return of kResult.
@@ -122,6 +126,28 @@ static_assert(sizeof(ResultHeader) == 24);
 enum ResultFlags : uint32_t {
   kRetryable = 1,  // failed with an exception for which a retry was asked; no values follow
   kLeaving = 2,    // the worker ends after this result: it has begun nothing else and never will
+};
+
+// kYield: one more item of a task.
+struct YieldRecord {
+  uint64_t sequence;
+  uint64_t index;  // from 0
+};
+
+// kCredit: how far a task that yields may go.
+struct CreditRecord {
+  uint64_t sequence;
+  uint64_t upto;  // it may yield items below this index
+  uint64_t skip;  // items below this one have come already, from an earlier attempt
+};
+
+// kNext: the next `count` items of a stream are to be the objects from `first` on.
+struct NextRecord {
+  uint64_t stream;
+  uint64_t first;
+  uint64_t taken;  // how many the consumer has taken by now
+  uint32_t count;
+  uint32_t reserved;
 };
 
 struct ObjectList {

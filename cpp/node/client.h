@@ -49,6 +49,7 @@ struct SubmitRequest {
   // In a worker: the sequence of the call in which this is submitted. By default that of the task
   // on top of the stack; an actor that runs several calls must say, 0 for none.
   uint64_t caller = UINT64_MAX;
+  uint32_t stream_limit = 0;  // of a stream: items that it may be ahead; 0: no limit
 };
 
 // Tokens of watched objects that have become ready, and an event that an event loop or a service
@@ -87,8 +88,8 @@ class BOLIDE_API Client : public Pump {
   using Pump::Pump;
 
   // --- tasks
-  // submit queues the call; the entry is the first return's, find() gives the others, each with
-  // one reference. Fails only when the runtime is closed.
+  // submit queues the call; the entry is the first return's, find() gives the others, and for a
+  // stream the one behind its return, each with one reference. Fails only when the runtime is closed.
   virtual Result<ObjectEntry*> submit(const SubmitRequest& request) = 0;
   // define_class makes a scheduling class known; amounts in 1/10000, `key` as computed by the
   // caller from the same lists. Idempotent. With `kept` it is a class of constructors: what their
@@ -105,6 +106,10 @@ class BOLIDE_API Client : public Pump {
   // query asks the node; the entry becomes ready with the answer (records.h tells its bytes).
   virtual Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) = 0;
 
+  // stream_next is the next item of a stream, which may be pending, or the end of the stream: an
+  // object that is ready, a system error of that kind. `taken`: how many items the consumer has
+  // taken by now; the object that is returned does not count until it is said here.
+  virtual ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) = 0;
   // cancel ends the task that makes the object, if it has not ended, and, `recursive`, the tasks
   // that it has started. One that has begun is interrupted; `force`: its worker is killed.
   virtual void cancel(ObjectEntry* entry, bool force, bool recursive) = 0;

@@ -141,6 +141,7 @@ void Node::stop() {
   watchers_.clear();
   dependents_.clear();
   settled_.clear();
+  close_streams();
   for (Task* task : tasks) drop_task(task);
   tasks_ = 0;
   unreferenced_.clear();

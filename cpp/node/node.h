@@ -13,6 +13,7 @@
 //   node_cancel.cpp   cancelling tasks
 //   node_actors.cpp   actors: made, called, found by name
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
+//   node_streams.cpp  tasks that yield, and their consumers
 //   node_records.cpp  what arrives through a worker's ring
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
@@ -32,6 +33,7 @@
 #include "node/actor.h"
 #include "node/client.h"
 #include "node/objects.h"
+#include "node/stream.h"
 #include "node/system_error.h"
 #include "node/template_link.h"
 #include "node/worker_link.h"
@@ -99,6 +101,7 @@ class BOLIDE_API Node : public Client,
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key, Quantities need, const Quantities* kept) override;
+  ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   bool is_actor_call(ObjectEntry* entry) override;
   Status kill_actor(ObjectId actor, bool no_restart) override;
@@ -182,6 +185,7 @@ class BOLIDE_API Node : public Client,
   void chunk_closed(ChunkId chunk) override;
   void function_freed(ObjectId function) override;
   void actor_freed(ObjectId actor) override;
+  void stream_freed(ObjectId stream) override;
 
   // node_tasks.cpp
   Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
@@ -256,6 +260,22 @@ class BOLIDE_API Node : public Client,
   void lose_actor(WorkerLink& link, const std::string& how, int pid);
   void fail_call(Task* call, const std::string& value);
 
+  // node_streams.cpp
+  void open_stream(Task* task);
+  Stream* find_stream(ObjectId handle);
+  void begin_stream(WorkerLink& link, Task* task);
+  void send_credit(WorkerLink& link, uint64_t sequence, const Stream& stream);
+  void grant(Stream& stream, Nanos time, bool due);
+  void grant_due();
+  Status on_yield(WorkerLink& link, ipc::Reader& in);
+  Status on_next(WorkerLink& link, ipc::Reader& in);
+  ObjectEntry* next_item(Stream* stream, ObjectId id);
+  void has_taken(Stream& stream, uint64_t taken);
+  void promise_value(WorkerLink& link, ObjectEntry* entry);
+  void end_stream(Task* task);
+  void drop_wanted(Stream& stream);
+  void close_streams();
+
   // node_records.cpp
   bool drain_link(WorkerLink& link);
   Status handle(WorkerLink& link, ipc::RecordType type, const std::byte* data, uint64_t size);
@@ -323,6 +343,8 @@ class BOLIDE_API Node : public Client,
   std::vector<ObjectId> unreferenced_;  // actors whose last handle has just gone
   std::unordered_map<uint64_t, std::vector<Task*>> dependents_;
   std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
+  std::unordered_map<uint64_t, std::unique_ptr<Stream>> streams_;  // by the consumer's object
+  Nanos streams_due_ = INT64_MAX;  // when credit that is held back is to be given
   std::vector<Task*> settled_;  // their last dependency has come
   bool settling_ = false;
   struct Unsendable {

@@ -48,7 +48,9 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
     return closed_status();
   }
   drain_releases();
-  task->header.task = next_ids(std::max<uint32_t>(1, request.returns)).value;
+  const uint32_t ids = (request.flags & ipc::kStreaming) != 0 ? 2 : request.returns;
+  task->header.task = next_ids(std::max<uint32_t>(1, ids)).value;
+  task->stream_limit = request.stream_limit;
   auto first = admit(task, nullptr);
   if (!first.is_ok()) return first;
   if (++submits_since_drain_ >= kSubmitsPerDrain && !has_leader()) {

@@ -59,6 +59,10 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
   switch (type) {
     case RecordType::kResult:
       return on_result(link, in);
+    case RecordType::kYield:
+      return on_yield(link, in);
+    case RecordType::kNext:
+      return on_next(link, in);
     case RecordType::kSubmit:
       return on_submit(link, data, size);
     case RecordType::kPut:
@@ -171,12 +175,15 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   const uint64_t body = Task::body_size(header);
   if (!in.ok() || in.left() < body || header.returns > (1u << 24)) return malformed("a task");
   const ObjectId id{header.task};
-  const uint32_t ids = std::max<uint32_t>(1, header.returns);
+  const bool streaming = (header.flags & ipc::kStreaming) != 0;
+  if (streaming && header.returns != 1) return malformed("a stream with several returns");
+  const uint32_t ids = std::max<uint32_t>(1, header.returns + (streaming ? 1 : 0));
   if (client_of(id) != link.client) return malformed("a task with an id of another client");
   for (uint32_t i = 0; i < ids; ++i) {
     if (objects_.find(return_of(id, i)) != nullptr) return malformed("a task id used twice");
   }
   Task* task = Task::make(header);
+  task->stream_limit = header.attempt;
   task->header.attempt = 0;
   task->header.flags &= ~static_cast<uint32_t>(ipc::kAfterInterrupt);
   std::memcpy(task->body(), data + sizeof header, body);
@@ -248,14 +255,14 @@ Status Node::on_ask(WorkerLink& link, ipc::Reader& in, bool value) {
     // A reference that was dropped again right after it was asked for may be gone.
     ObjectEntry* entry = objects_.find(ObjectId{ids[i]});
     if (entry == nullptr) continue;
-    if (!entry->ready()) {
+    if (value) {
+      promise_value(link, entry);
+    } else if (!entry->ready()) {
       entry->flags |= store::kWatched;
       Watcher watcher;
-      watcher.kind = value ? Watcher::Kind::kWorkerValue : Watcher::Kind::kWorkerReady;
+      watcher.kind = Watcher::Kind::kWorkerReady;
       watcher.worker = link.worker.id.value;
       watchers_[ids[i]].push_back(std::move(watcher));
-    } else if (value) {
-      send_value(link, entry);
     } else {
       link.send_ids(RecordType::kReady, std::span(ids + i, 1));
       mark_dirty(link);

@@ -96,6 +96,10 @@ ObjectEntry* Node::book(Task* task, WorkerLink* submitter) {
     if (i == 0) task->result = entry;
     if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
   }
+  if ((task->header.flags & ipc::kStreaming) != 0) {
+    open_stream(task);
+    if (submitter != nullptr) submitter->held.insert(stream_of(task->header.task).value, 1);
+  }
   ++tasks_;
   ++submitted_;
   return task->result;
@@ -148,6 +152,7 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
     if (link.functions.insert(header.function).second) send_value(link, task->function);
     link.last_function = header.function;
   }
+  if ((header.flags & ipc::kStreaming) != 0) begin_stream(link, task);
   uint64_t size = sizeof header + task->body_bytes();
   if (header.dependencies == 0 && size <= link.tasks.largest_record()) {
     // The usual case: header and body lie together, as they go into the ring.
@@ -283,6 +288,8 @@ sched::Task* Node::awaited_by(sched::Worker& worker, sched::SchedulingClass& cls
     ObjectEntry* entry = objects_.find(ObjectId{id});
     if (entry == nullptr || entry->ready()) continue;
     auto* task = static_cast<Task*>(entry->producer);
+    // One that yields would wait for its consumer, which waits below it.
+    if ((task->header.flags & ipc::kStreaming) != 0) continue;
     if (task->state == sched::TaskState::kReady && task->cls == &cls) return task;
   }
   return nullptr;
@@ -307,6 +314,7 @@ void Node::finish(Task* task) {
     ObjectEntry* entry = return_entry(task, i);
     if (entry->flags != 0) value_ready(entry);
   }
+  if ((task->header.flags & ipc::kStreaming) != 0) end_stream(task);
   for (uint32_t i = task->header.returns; i-- > 0;) objects_.release(return_entry(task, i));
   drop_arguments(task);
   --tasks_;
@@ -333,6 +341,11 @@ ObjectEntry* Node::fail_unbooked(const ipc::TaskHeader& header, WorkerLink* subm
                                 ipc::kError | ipc::kSystemError);
     if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
     if (i == 0) first = entry;
+  }
+  if ((header.flags & ipc::kStreaming) != 0) {  // one that has ended
+    ObjectEntry* handle = objects_.add(stream_of(header.task), 1);
+    objects_.table().set_inline(handle, nullptr, 0, ipc::kStream);
+    if (submitter != nullptr) submitter->held.insert(handle->id.value, 1);
   }
   return first;
 }

@@ -32,6 +32,7 @@ class ObjectsOwner {
   virtual void chunk_closed(ChunkId chunk) = 0;
   virtual void function_freed(ObjectId function) = 0;
   virtual void actor_freed(ObjectId actor) = 0;
+  virtual void stream_freed(ObjectId stream) = 0;
 };
 
 class BOLIDE_API Objects {

@@ -32,6 +32,7 @@ void Node::supervise() {
     close_chunks(arena_.trim(now()));
     check_deadlines();
     if (now() >= interrupt_again_) send_interrupts();
+    if (now() >= streams_due_) grant_due();
     flush_links();
     const Nanos time = now();
     Nanos until = INT64_MAX;
@@ -47,7 +48,7 @@ void Node::supervise() {
     if (submitting) until = std::min(until, time + kMillisecond);
     if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
-    until = std::min(until, interrupt_again_);
+    until = std::min({until, interrupt_again_, streams_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},

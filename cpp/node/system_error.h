@@ -20,6 +20,7 @@ enum class SystemErrorKind : uint32_t {
   kObjectStoreFull = 5,
   kTaskCancelled = 6,
   kUnschedulable = 7,
+  kEndOfStream = 8,
   kActorDied = 16,
   kActorUnavailable = 17,
   kActorUnschedulable = 18,

@@ -21,6 +21,7 @@ struct Task : sched::Task {
   store::ObjectEntry* result = nullptr;  // of the first return; nullptr when there is none
   store::ObjectEntry* function = nullptr;
   uint64_t parent = 0;     // id of the task that submitted it; 0: the driver did
+  uint32_t stream_limit = 0;  // of one that yields: items that it may be ahead; 0: no limit
   bool cancelled = false;  // it had begun by then; it is not run again
   bool killed = false;     // its worker was killed for that
   bool recursive = false;  // what it starts before it is interrupted is cancelled too

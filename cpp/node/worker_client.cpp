@@ -143,6 +143,14 @@ void WorkerClient::flush_releases() {
   for (ObjectEntry* entry : released) {
     if (--entry->refs > 0) continue;
     gone.push_back(entry->id.value);
+    if ((entry->value_flags & ipc::kStream) != 0) {
+      // The node drops what it has of the stream; this is what was asked for and not taken.
+      for (ObjectEntry* item : streams_[entry->id.value].items) {
+        gone.push_back(item->id.value);
+        table_.erase(item);
+      }
+      streams_.erase(entry->id.value);
+    }
     table_.erase(entry);
   }
   push_ids(RecordType::kRelease, gone);
@@ -165,7 +173,9 @@ Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
                         ipc::align8(header.argument_bytes) + ipc::align8(header.name_bytes);
   MutexLock lock(mutex_);
   flush_releases();
-  const ObjectId id = next_ids(std::max<uint32_t>(1, request.returns));
+  const bool streaming = (request.flags & ipc::kStreaming) != 0;
+  const ObjectId id = next_ids(std::max<uint32_t>(1, request.returns + (streaming ? 1 : 0)));
+  if (streaming) header.attempt = request.stream_limit;
   header.task = id.value;
   header.sequence = request.caller;
   if (request.caller == UINT64_MAX) header.sequence = running_.empty() ? 0 : running_.back();
@@ -187,6 +197,7 @@ Result<ObjectEntry*> WorkerClient::submit(const SubmitRequest& request) {
     entry->refs = 1;
     if (i == 0) first = entry;
   }
+  if (streaming) open_stream(stream_of(id.value), request.stream_limit);
   publish(Urgency::kAlways);
   return first;
 }

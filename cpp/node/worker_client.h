@@ -103,6 +103,14 @@ class BOLIDE_API WorkerClient : public Client {
   void add_stored(const store::Slot& slot, std::span<const uint64_t> contained, uint8_t flags);
   void end_result(Nanos duration);
 
+  // --- streams, for the task that runs: how far it may go, see ipc::CreditRecord. await_credit
+  // waits until item `index` may be yielded, in turns as wait() does.
+  ipc::CreditRecord credit(uint64_t sequence);
+  WaitResult await_credit(uint64_t sequence, uint64_t index, Nanos until, WaitMode& mode);
+  // one item: begin, one add, end.
+  void begin_yield(uint64_t sequence, uint64_t index);
+  void end_yield();
+
   // set_local records where a dependency that came with a task lies.
   void set_local(ObjectEntry* entry, const Location& where);
 
@@ -111,6 +119,7 @@ class BOLIDE_API WorkerClient : public Client {
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key, Quantities need, const Quantities* kept) override;
+  ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   bool is_actor_call(ObjectEntry*) override { return false; }
   Status kill_actor(ObjectId actor, bool no_restart) override;
@@ -160,6 +169,8 @@ class BOLIDE_API WorkerClient : public Client {
   void ring_for_unread();
   void flush_releases();
   void declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode);
+  void open_stream(ObjectId handle, uint32_t limit);
+  void ask_items(ObjectEntry* handle, uint64_t taken);
 
   // handle_record does what the record says. False: it is a task for task_waiter_ and stays.
   bool handle_record(ipc::Record& record);
@@ -217,6 +228,17 @@ class BOLIDE_API WorkerClient : public Client {
   bool loop_asleep_ = false;
   std::deque<std::pair<uint32_t, os::Fd>> received_;  // descriptors that came with wake-ups
   std::vector<std::byte> result_;
+
+  // streams: the credit of tasks by their sequence, and the threads that wait for some; the items
+  // that were asked for, by the stream's object.
+  struct Ahead {
+    std::deque<ObjectEntry*> items;
+    uint32_t batch = 1;  // how many to ask for next
+    uint32_t most = 1;
+  };
+  std::unordered_map<uint64_t, ipc::CreditRecord> credits_;
+  std::vector<Waiter*> credit_waiters_;
+  std::unordered_map<uint64_t, Ahead> streams_;
 
   // waiting
   Nanos sleep_until_ = 0;  // when the arena must be trimmed

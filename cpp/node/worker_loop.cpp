@@ -164,6 +164,12 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
       arena_.free(in.take<Location>());
       for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
+    case RecordType::kCredit: {
+      const auto credit = in.take<ipc::CreditRecord>();
+      credits_[credit.sequence] = credit;
+      for (Waiter* waiter : credit_waiters_) notify(*waiter);
+      break;
+    }
     case RecordType::kShutdown:
       shutdown_ = true;
       if (task_waiter_ != nullptr) notify(*task_waiter_);

@@ -15,7 +15,14 @@ ObjectTable::~ObjectTable() {
 }
 
 ObjectEntry* ObjectTable::add(ObjectId id) {
-  BOLIDE_DCHECK(id.value != 0 && map_.find(id.value) == nullptr, "an object id is used twice");
+  ObjectEntry* entry = add_apart(id);
+  BOLIDE_DCHECK(map_.find(id.value) == nullptr, "an object id is used twice");
+  map_.insert(id.value, entry);
+  return entry;
+}
+
+ObjectEntry* ObjectTable::add_apart(ObjectId id) {
+  BOLIDE_DCHECK(id.value != 0, "an object id is used twice");
   if (free_ == nullptr) {
     // Entries stay where they are for life: references point at them.
     slabs_.push_back(std::make_unique<ObjectEntry[]>(kSlabEntries));
@@ -36,7 +43,6 @@ ObjectEntry* ObjectTable::add(ObjectId id) {
   entry->refs = 0;
   entry->handle = nullptr;
   entry->producer = nullptr;
-  map_.insert(id.value, entry);
   return entry;
 }
 
@@ -83,6 +89,17 @@ std::vector<ObjectId> ObjectTable::take_contained(ObjectEntry* entry) {
 const std::vector<ObjectId>* ObjectTable::contained(const ObjectEntry* entry) const {
   if ((entry->flags & kHasContained) == 0) return nullptr;
   return &contained_.find(entry->id.value)->second;
+}
+
+void ObjectTable::enter(ObjectEntry* entry, ObjectId id) {
+  if ((entry->flags & kHasContained) != 0 && entry->id != id) {
+    auto node = contained_.extract(entry->id.value);
+    node.key() = id.value;
+    contained_.insert(std::move(node));
+  }
+  entry->id = id;
+  BOLIDE_DCHECK(map_.find(id.value) == nullptr, "an object id is used twice");
+  map_.insert(id.value, entry);
 }
 
 void ObjectTable::erase(ObjectEntry* entry) {

@@ -80,6 +80,11 @@ class BOLIDE_API ObjectTable {
   // add makes a pending entry without holders. The id must not be in the table.
   ObjectEntry* add(ObjectId id);
 
+  // add_apart makes one that find() does not find until enter() puts it into the table, under the
+  // same id or another one: for objects that nobody can name yet.
+  ObjectEntry* add_apart(ObjectId id);
+  void enter(ObjectEntry* entry, ObjectId id);
+
   ObjectEntry* find(ObjectId id) {
     ObjectEntry** place = map_.find(id.value);
     return place == nullptr ? nullptr : *place;
@@ -94,6 +99,11 @@ class BOLIDE_API ObjectTable {
   static ValueBytes inline_value(const ObjectEntry* entry) {
     if (entry->holding == Holding::kHeap) return {entry->heap.data, entry->heap.size};
     return {entry->small, entry->small_size};
+  }
+
+  // value_size is that of a ready entry's value, stored or not.
+  static uint64_t value_size(const ObjectEntry* entry) {
+    return entry->holding == Holding::kStored ? entry->where.size : inline_value(entry).size;
   }
 
   void set_contained(ObjectEntry* entry, const uint64_t* ids, uint32_t count);

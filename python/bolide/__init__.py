@@ -9,7 +9,7 @@ from ._actor import get_actor, kill, method
 from ._arrays import array, empty, zeros
 from ._cancel import cancel
 from ._generators import DynamicObjectRefGenerator
-from ._hot import ObjectRef, get, put, wait
+from ._hot import ObjectRef, ObjectRefGenerator, get, put, wait
 from ._remote import remote
 from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
 from .runtime_context import get_runtime_context
@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DynamicObjectRefGenerator",
     "ObjectRef",
+    "ObjectRefGenerator",
     "actor",
     "array",
     "available_resources",

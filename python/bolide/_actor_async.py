@@ -1,8 +1,9 @@
 """The event loop of an async actor: calls are coroutines on the worker's main thread.
 
 The loop's selector takes calls and results between two turns, so there is no thread between the
-node and a coroutine (cpp/node/worker_event_loop.cpp). A concurrency group has a loop and a thread of
-its own, so that one group that blocks does not stop another; its calls pass through the main loop.
+node and a coroutine (cpp/node/worker_event_loop.cpp). A concurrency group has a loop and a thread
+of its own, so that one group that blocks does not stop another; its calls pass through the main
+loop.
 Follows Ray's pages "AsyncIO / Concurrency for Actors" and "Concurrency groups".
 
 Thread safety: a LoopRunner belongs to the main thread but for `stop`, `cancel` and what runs in the

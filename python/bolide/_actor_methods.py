@@ -31,24 +31,25 @@ class MethodInfo:
     Fields: `name`; `num_returns`; `max_task_retries` (None: the actor's); `retry` (None: no
     exception; else as `bolide._retries` encodes it); `group`, the name of its concurrency group or
     None; `fewest`, `most`: how many positional arguments need no closer look; `parameters`, for
-    that look: (name, kind, whether it has a default), or None if they are unknown; `generator`.
+    that look: (name, kind, whether it has a default), or None if they are unknown; `generator`;
+    `stream_limit` (None: the actor's), items that a generator may be ahead.
     """
 
     __slots__ = (
         "fewest", "generator", "group", "max_task_retries", "most", "name", "num_returns",
-        "parameters", "retry",
+        "parameters", "retry", "stream_limit",
     )  # fmt: skip
 
     def __init__(self, *fields: Any) -> None:
         (
             self.name, self.num_returns, self.max_task_retries, self.retry, self.group,
-            self.fewest, self.most, self.parameters, self.generator,
+            self.fewest, self.most, self.parameters, self.generator, self.stream_limit,
         ) = fields  # fmt: skip
 
     def fields(self) -> tuple:
         return (
             self.name, self.num_returns, self.max_task_retries, self.retry, self.group,
-            self.fewest, self.most, self.parameters, self.generator,
+            self.fewest, self.most, self.parameters, self.generator, self.stream_limit,
         )  # fmt: skip
 
 
@@ -57,17 +58,20 @@ class ActorInfo:
 
     Fields: `class_name`; `methods`, MethodInfos in the order of their indexes, and `index`, name to
     index; `groups`, names of the concurrency groups, None first for the default;
-    `max_task_retries`; `max_pending_calls`; `data`, all of this pickled.
+    `max_task_retries`; `max_pending_calls`; `stream_limit`, items that generators may be ahead;
+    `data`, all of this pickled.
     """
 
     __slots__ = (
-        "class_name", "data", "groups", "index", "max_pending_calls", "max_task_retries", "methods"
+        "class_name", "data", "groups", "index", "max_pending_calls", "max_task_retries", "methods",
+        "stream_limit",
     )  # fmt: skip
 
     def __init__(self, fields: tuple, data: bytes) -> None:
-        self.class_name, methods, self.groups, self.max_task_retries, self.max_pending_calls = (
-            fields
-        )
+        (
+            self.class_name, methods, self.groups, self.max_task_retries, self.max_pending_calls,
+            self.stream_limit,
+        ) = fields  # fmt: skip
         self.methods = tuple(MethodInfo(*method) for method in methods)
         self.index = {method.name: i for i, method in enumerate(self.methods)}
         self.data = data
@@ -102,7 +106,7 @@ def info_of(class_name: str, methods: list[MethodInfo], options: ActorOptions) -
             )
     fields = (
         class_name, tuple(method.fields() for method in methods), groups,
-        options.max_task_retries, options.max_pending_calls,
+        options.max_task_retries, options.max_pending_calls, options.stream_limit,
     )  # fmt: skip
     return load_info(pickle.dumps(fields, 5))
 
@@ -116,7 +120,7 @@ def methods_of(cls: type) -> list[MethodInfo]:
             if _is_method(method):
                 found.append(_describe(cls, name, method))
     for name, (fewest, most) in BUILT_IN.items():
-        found.append(MethodInfo(name, 1, None, None, None, fewest, most, None, False))
+        found.append(MethodInfo(name, 1, None, None, None, fewest, most, None, False, None))
     return found
 
 
@@ -147,7 +151,7 @@ def _describe(cls: type, name: str, method: Any) -> MethodInfo:
     returns = options.get("num_returns", "streaming" if generator else 1)
     return MethodInfo(
         name, returns, options.get("max_task_retries"), retry, options.get("concurrency_group"),
-        fewest, most, parameters, generator,
+        fewest, most, parameters, generator, options.get("_generator_backpressure_num_objects"),
     )  # fmt: skip
 
 

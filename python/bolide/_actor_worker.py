@@ -117,8 +117,8 @@ def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int |
     """Whether and how an exception ends the actor.
 
     Returns:
-        (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes, None if the
-        actor goes on; `status` is the one with which the process is to exit.
+        (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes, None if
+        the actor goes on; `status` is the one with which the process is to exit.
     """
     from .exceptions import AsyncioActorExit
 

@@ -1,7 +1,7 @@
-"""bolide.empty, zeros and array: NumPy arrays that are written where other processes will read them.
+"""bolide.empty, zeros and array: NumPy arrays that are written where others will read them.
 
-An array of 64 KiB or more gets a stretch of shared memory of its own; `bolide._hot` turns it into an
-object when it is put, returned from a task, or passed to one. Smaller arrays are ordinary ones:
+An array of 64 KiB or more gets a stretch of shared memory of its own; `bolide._hot` turns it into
+an object when it is put, returned from a task, or passed to one. Smaller arrays are ordinary ones:
 copying them costs less than a mapping.
 
 Thread safety: as NumPy's functions of the same names. Invariant: before it is put, an array behaves

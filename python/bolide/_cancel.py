@@ -6,11 +6,33 @@ Thread safety: may be called from any thread.
 from __future__ import annotations
 
 from . import _hot
-from ._hot import ObjectRef
+from ._hot import ObjectRef, ObjectRefGenerator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+def broke_an_import(error: BaseException) -> bool:
+    """In a worker: whether a KeyboardInterrupt within an import is behind this exception."""
+    link: BaseException | None = error
+    seen = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, KeyboardInterrupt):
+            return _passed_an_import(error) or _passed_an_import(link)
+        link = link.__cause__ or link.__context__
+    return False
+
+
+def _passed_an_import(error: BaseException) -> bool:
+    """Whether code of a module's top level raised it; Python leaves importlib's own frames out."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "<module>":
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
@@ -37,6 +59,8 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
 
     Follows Ray's page "ray.cancel".
     """
+    if isinstance(ref, ObjectRefGenerator):
+        ref = ref.completed()
     if not isinstance(ref, ObjectRef):
         raise TypeError(
             "ray.cancel() only supported for object refs. For actors, try ray.kill. Got: "

@@ -58,6 +58,21 @@ async def await_ref(ref: _hot.ObjectRef) -> Any:
     return await asyncio_future_of(ref)
 
 
+async def next_item(generator: _hot.ObjectRefGenerator) -> _hot.ObjectRef:
+    """The next reference of a stream, as ``async for`` takes it."""
+    head = generator._head()
+    if not head.is_ready():
+        loop = asyncio.get_running_loop()
+        if _runtime._service is None:
+            await loop.run_in_executor(None, lambda: _hot.wait([head]))
+        else:
+            await _watcher_of(loop).future(loop, head, value=False)
+    try:
+        return generator._next_sync()
+    except StopIteration:
+        raise StopAsyncIteration from None
+
+
 def _settle(future: Any, ref: _hot.ObjectRef) -> None:
     """Gives a future the value or error of a ready reference."""
     try:
@@ -82,24 +97,31 @@ class _LoopWatcher:
 
     def __init__(self) -> None:
         self._completions = _hot.Completions()
-        self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef]] = {}
+        self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef, bool]] = {}
         self._next_token = 1
 
-    def future(self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef) -> asyncio.Future:
+    def future(
+        self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef, value: bool = True
+    ) -> asyncio.Future:
+        """A future of the loop that gets the value or error of `ref`, or None if not `value`."""
         if not self._futures:
             loop.add_reader(self._completions.fileno(), self._on_ready)
         token = self._next_token
         self._next_token += 1
         future = loop.create_future()
-        self._futures[token] = future, ref
+        self._futures[token] = future, ref, value
         self._completions.watch(ref, token)
         return future
 
     def _on_ready(self) -> None:
         for token in self._completions.take():
-            future, ref = self._futures.pop(token)
-            if not future.done():
+            future, ref, value = self._futures.pop(token)
+            if future.done():
+                continue
+            if value:
                 _settle(future, ref)
+            else:
+                future.set_result(None)
         if not self._futures:
             asyncio.get_running_loop().remove_reader(self._completions.fileno())
 

@@ -18,6 +18,7 @@ the order in which a task meets them:
     _hot_repeat.pxi   large arguments that are passed again and again
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
+    _hot_stream.pxi   tasks that yield: the consumer's generator, the worker's loop
     _hot_cancel.pxi   cancelling a task, and being interrupted
     _hot_arguments.pxi a task's record -> the arguments of its call
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
@@ -66,8 +67,9 @@ from libcpp.vector cimport vector
 from bolide cimport _native as native
 from bolide cimport _numpy_abi as npy
 from bolide._native cimport (
-    byte_t, Client, CompletionQueue, Code, Holding, Location, Next, ObjectEntry, ObjectId,
-    ObjectTable, Slot, Spin, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode, WaitResult, WorkerClient,
+    byte_t, Client, CreditRecord, CompletionQueue, Code, Holding, Location, Next, ObjectEntry,
+    ObjectId, ObjectTable, Slot, Spin, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode,
+    WaitResult, WorkerClient,
 )
 
 import copyreg as _copyreg
@@ -129,6 +131,7 @@ include "_hot_actor.pxi"
 include "_hot_repeat.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"
+include "_hot_stream.pxi"
 include "_hot_cancel.pxi"
 include "_hot_arguments.pxi"
 include "_hot_worker.pxi"

@@ -137,6 +137,7 @@ cdef class ActorMethod:
     cdef uint32_t returns
     cdef uint32_t flags
     cdef int32_t max_retries
+    cdef uint32_t stream_limit
     cdef bytes task_name
     cdef bytes retry_on
     cdef bint limited               # the actor has max_pending_calls
@@ -158,7 +159,8 @@ cdef class ActorMethod:
         """The same method with other options, e.g. ``handle.f.options(num_returns=2).remote(...)``.
 
         Args:
-            **options: num_returns, max_task_retries, retry_exceptions, concurrency_group, name.
+            **options: num_returns, max_task_retries, retry_exceptions, concurrency_group, name,
+                _generator_backpressure_num_objects.
 
         Returns:
             An ActorMethod.
@@ -198,6 +200,8 @@ cdef class ActorMethod:
         if isinstance(returns, str):
             returns = self.generator_returns(returns)
         self.returns = returns
+        limit = options.get("_generator_backpressure_num_objects", info.stream_limit)
+        self.stream_limit = max(0, limit if limit is not None else self.actor.info.stream_limit)
         retries = options.get("max_task_retries", info.max_task_retries)
         self.max_retries = self.actor.info.max_task_retries if retries is None else retries
         self.retry_on = info.retry
@@ -219,14 +223,13 @@ cdef class ActorMethod:
         return 0
 
     cdef object generator_returns(self, str returns):
-        if returns == "dynamic":
-            self.flags |= F_DYNAMIC
-            return 1
-        from ._option_checks import UnsupportedOptionError
-        raise UnsupportedOptionError(
-            f"the method {self._argument_subject(None)!r} is a generator, and num_returns='streaming' "
-            "is not carried out by this version of bolide yet; give num_returns='dynamic'."
-        )
+        if not self._info.generator:
+            raise ValueError(
+                f"num_returns='{returns}' can only be used with generator functions (functions that "
+                f"use 'yield'), but {self._argument_subject(None)!r} is not one."
+            )
+        self.flags |= F_DYNAMIC if returns == "dynamic" else F_STREAMING
+        return 1
 
 
 cdef ActorMethod make_method(ActorRef actor, uint64_t index):
@@ -237,9 +240,7 @@ cdef ActorMethod make_method(ActorRef actor, uint64_t index):
     method.fewest = method._info.fewest
     method.most = method._info.most
     method.limited = actor.info.max_pending_calls >= 0
-    method._options = {}
-    if method._info.num_returns != "streaming":
-        method.change(method._options)
+    method.change({})
     return method
 
 
@@ -256,8 +257,6 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:
         check_method_arguments(self, args, n, names)
-    if self.flags == 0:
-        self.generator_returns("streaming")
     if self.limited and session.worker != NULL:
         check_pending(self, session)
 
@@ -282,6 +281,7 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
         request.returns = self.returns
         request.max_retries = self.max_retries
         request.flags = self.flags
+        request.stream_limit = self.stream_limit
         if _actor_runner is not None:
             request.caller = current_call(session)
         first = native.submit(session.client, request)
@@ -289,6 +289,8 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
             raise core_error()
     finally:
         give_encoder(encoder)
+    if self.flags & F_STREAMING:
+        return make_generator(session, first)
     if self.returns == 1:
         return make_ref(session, first)
     return make_refs(session, first, self.returns)
@@ -324,7 +326,8 @@ cdef PyMethodDef _actor_method_remote = PyMethodDef(
     "        value; one nested in a list or another object stays a reference.\n"
     "\n"
     "Returns:\n"
-    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.\n"
+    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``; an\n"
+    "    ObjectRefGenerator for a generator method.\n"
     "\n"
     "Raises:\n"
     "    TypeError: the arguments do not fit the method, or one cannot be sent to a worker.\n"

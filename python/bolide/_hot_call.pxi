@@ -7,6 +7,7 @@
 # ipc::TaskFlags
 cdef enum:
     F_RETRY_EXCEPTIONS = 2
+    F_STREAMING = 4
     F_DYNAMIC = 64
 
 cdef uint64_t _loading_id = 0  # in a worker: the function whose pickle is being read
@@ -142,6 +143,7 @@ cdef class RemoteFunction:
     cdef uint32_t returns
     cdef uint32_t flags
     cdef int32_t max_retries
+    cdef uint32_t stream_limit
     cdef uint64_t scheduling_class
     cdef bytes task_name
     cdef Session class_session
@@ -152,7 +154,13 @@ cdef class RemoteFunction:
         self.exported = exported
         self._options = options
         num_returns = options.num_returns
-        if num_returns == "dynamic":
+        if num_returns is None:
+            num_returns = "streaming" if exported.generator else 1
+        if num_returns == "streaming":
+            self.returns = 1
+            self.flags = F_STREAMING
+            self.stream_limit = options.stream_limit
+        elif num_returns == "dynamic":
             self.returns = 1
             self.flags = F_DYNAMIC
         else:
@@ -244,11 +252,14 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
         request.flags = self.flags
         if _actor_runner is not None:
             request.caller = current_call(session)
+        request.stream_limit = self.stream_limit
         first = native.submit(session.client, request)
         if first == NULL and native.last_code() != Code.kOk:
             raise core_error()
     finally:
         give_encoder(encoder)
+    if self.flags & F_STREAMING:
+        return make_generator(session, first)
     if self.returns == 1:
         return make_ref(session, first)
     return make_refs(session, first, self.returns)
@@ -271,7 +282,8 @@ cdef PyMethodDef _remote_method = PyMethodDef(
     "        value; one nested in a list or another object stays a reference.\n"
     "\n"
     "Returns:\n"
-    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``.\n"
+    "    An ObjectRef; a list of them for ``num_returns > 1``; None for ``num_returns=0``; an\n"
+    "    ObjectRefGenerator for a generator function.\n"
     "\n"
     "Raises:\n"
     "    TypeError: the arguments do not fit the function, or one cannot be sent to a worker.\n"

@@ -49,6 +49,20 @@ cdef int interrupt_current(Session session) except -1:
     raise KeyboardInterrupt
 
 
+cdef bint was_cancelled(object error) except -1:
+    """Whether what an interrupted task raised is its interrupt.
+
+    One that came while a module was imported has left it half made, and may have become another
+    exception on its way; then this process ends after the task.
+    """
+    global _leaving
+    from ._cancel import broke_an_import
+    if broke_an_import(error):
+        _leaving = True
+        return True
+    return isinstance(error, KeyboardInterrupt)
+
+
 def is_interrupted():
     """In a worker: whether the task or the actor's call that runs was cancelled."""
     if _actor_methods is not None:

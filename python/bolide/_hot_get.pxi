@@ -243,6 +243,8 @@ cdef Session session_for(object refs):
     """For get and wait without a live session: says so where references of an ended one are used."""
     cdef ObjectRef ref
     first = refs[0] if isinstance(refs, list) and refs else refs
+    if type(first) is ObjectRefGenerator:
+        first = first.completed()
     if type(first) is ObjectRef:
         ref = <ObjectRef> first
         raise_closed(ref.session)
@@ -305,7 +307,8 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     """Splits references into those that are ready and the others.
 
     Args:
-        refs: a list of different ObjectRefs.
+        refs: a list of different ObjectRefs, and of ObjectRefGenerators, which are ready when
+            their next item is.
         num_returns: how many to wait for, from 1 to ``len(refs)``.
         timeout: seconds to wait at most; None: until `num_returns` are ready; 0: only look.
         fetch_local: accepted for Ray; on one machine every ready object is local.
@@ -365,6 +368,8 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         item = source[0]
         source += 1
         if Py_TYPE(<object> item) is not kind or (<ObjectRef> item).mark - first_mark >= marks:
+            if has_generator(items):
+                return wait_with_generators(items[:], num_returns, timeout)
             refuse_to_wait(session, <object> item)
         (<ObjectRef> item).mark = mark
         if is_known_ready((<ObjectRef> item).entry):
@@ -378,6 +383,8 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
         item = source[0]
         source += 1
         if Py_TYPE(<object> item) is not kind or (<ObjectRef> item).mark - first_mark >= marks:
+            if has_generator(items):
+                return wait_with_generators(items[:], num_returns, timeout)
             refuse_to_wait(session, <object> item)
         (<ObjectRef> item).mark = mark
         Py_INCREF(<object> item)
@@ -397,6 +404,13 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
     if _flush_output is not None:
         flush_output(session)
     return ready, rest
+
+
+cdef bint has_generator(list items):
+    for item in items:
+        if type(item) is ObjectRefGenerator:
+            return True
+    return False
 
 
 cdef int refuse_to_wait(Session session, object item) except -1:

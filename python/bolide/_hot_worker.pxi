@@ -110,7 +110,10 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             args = kwargs = None
             if session.forked:
                 end_forked_child(None)
-            if task.header.flags & F_DYNAMIC:
+            if task.header.flags & F_STREAMING:
+                stream_items(session, task, result, function[1])
+                result = None
+            elif task.header.flags & F_DYNAMIC:
                 result = put_items(session, result, function[1], may_retry(&task.header, retry_on))
             if returns == 1 and not PyGen_CheckExact(result):
                 single = encode_result(session, result, function[1])
@@ -129,7 +132,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             ends = task.header.flags & F_ACTOR != 0 and ends_actor(session, &task.header, error, function)
             if ends:
                 values = None
-            elif session.interrupted == sequence and (isinstance(error, KeyboardInterrupt) or not taken):
+            elif session.interrupted == sequence and (was_cancelled(error) or not taken):
                 # Before the call it hit an import, which may have made another error of it.
                 values = encode_cancelled(returns, task.header.task, "?" if function is None else function[1])
             elif wants_retry(&task.header, error, retry_on):

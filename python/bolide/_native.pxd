@@ -94,6 +94,7 @@ cdef extern from "node/client.h" namespace "bolide::node" nogil:
         int32_t max_retries
         uint32_t flags
         uint64_t caller
+        uint32_t stream_limit
     cppclass WaitMode:
         cbool runs_task
         cbool can_inline
@@ -106,6 +107,7 @@ cdef extern from "node/client.h" namespace "bolide::node" nogil:
         ObjectEntry* acquire(ObjectId)
         ObjectEntry* acquire_known(ObjectId)
         void release(ObjectEntry*)
+        ObjectEntry* stream_next(ObjectEntry*, uint64_t)
         void add_reference(ObjectEntry*)
         void abandon(const Slot&)
         const byte_t* resolve(const Location&)
@@ -127,6 +129,9 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         int32_t max_retries
         uint32_t attempt
         uint32_t flags
+    cppclass CreditRecord "bolide::ipc::CreditRecord":
+        uint64_t upto
+        uint64_t skip
     cppclass TaskView:
         TaskHeader header
         const uint64_t* dependencies
@@ -156,6 +161,9 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         void interrupt_done(uint64_t)
         cbool runs(uint64_t)
         void note_interrupt(uint64_t)
+        CreditRecord credit(uint64_t)
+        void begin_yield(uint64_t, uint64_t)
+        void end_yield()
         void begin_result(uint64_t, uint32_t, uint32_t)
         void end_result(int64_t)
 
@@ -177,6 +185,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     HeldMemory g_held
     ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
+    WaitResult await_credit(WorkerClient*, uint64_t, uint64_t, int64_t, WaitMode*)
     void cancel(Client*, ObjectEntry*, cbool, cbool)
     cbool is_actor_call(Client*, ObjectEntry*)
     cbool define_actor_class(Client*, uint64_t, const vector[pair[string, int64_t]]&, const vector[pair[string, int64_t]]&)

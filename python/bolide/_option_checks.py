@@ -190,6 +190,15 @@ def check_returns(name: str, value: Any) -> int | str:
     return _whole(name, value, 0, MAX_RETURNS, advice)
 
 
+def check_backpressure(name: str, value: Any) -> int:
+    """Items that a generator may be ahead of its consumer: 1 or more, or -1."""
+    advice = "1 means that the next item is made when the last was taken, -1 any number"
+    value = _whole(name, value, -1, 2**31 - 1, advice)
+    if value == 0:
+        raise _range_error(name, value, "-1, or 1 or more", advice)
+    return value
+
+
 def counter(low: int, advice: str) -> Callable[[str, Any], int]:
     """The check of a whole number from `low` on."""
     return lambda name, value: _whole(name, value, low, 2**31 - 1, advice)

@@ -15,6 +15,7 @@ from ._option_checks import (
     OptionTypeError,
     UnsupportedOptionError,
     anything,
+    check_backpressure,
     check_cpus,
     check_gpus,
     check_groups,
@@ -111,15 +112,15 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("enable_task_events", "both", "ignored", _flag, True, "record it for the dashboard"),
     Option("_labels", "both", "later", _mapping, None, "labels", _falsy),
     Option("_metadata", "both", "ignored", _mapping, None, "notes of libraries"),
-    Option("num_returns", "task", "works", check_returns, 1, "number of references that it returns",
-           lambda value: value != "streaming"),
+    Option("num_returns", "task", "works", check_returns, None,
+           "number of references that it returns"),
     Option("max_retries", "task", "works", _infinite, DEFAULT_MAX_RETRIES,
            "runs after a crash of its worker; -1: always"),
     Option("retry_exceptions", "task", "works", check_retry_exceptions, False,
            "exceptions after which it runs again too"),
     Option("max_calls", "task", "works", _count, 0, "calls after which the worker is replaced"),
-    Option("_generator_backpressure_num_objects", "task", "later", _infinite, -1,
-           "items that a generator may be ahead"),
+    Option("_generator_backpressure_num_objects", "task", "works", check_backpressure, -1,
+           "items that a generator may be ahead; -1: any number"),
     Option("concurrency_groups", "actor", "works", check_groups, None, "named limits of methods"),
     Option("max_concurrency", "actor", "works", counter(1, "1 means one call at a time"), None,
            "calls at a time"),
@@ -131,7 +132,7 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("get_if_exists", "actor", "works", _flag, False, "take the living actor of that name"),
     Option("allow_out_of_order_execution", "actor", "works", _flag, None, "calls may overtake"),
     Option("enable_tensor_transport", "actor", "later", _flag, None, "tensors go directly"),
-    Option("_actor_generator_backpressure_num_objects", "actor", "later", _infinite, -1,
+    Option("_actor_generator_backpressure_num_objects", "actor", "works", check_backpressure, -1,
            "items that a generator may be ahead"),
 )}
 # fmt: on
@@ -140,8 +141,9 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
 class TaskOptions:
     """What the runtime needs to know about a task, checked and complete.
 
-    Fields: `num_returns` (an int, or "dynamic"); `max_retries` (-1: without limit);
-    `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without limit; for tasks
+    Fields: `num_returns` (an int, "dynamic", "streaming", or None: "streaming" for a generator,
+    else 1); `stream_limit`, items that a stream may be ahead (0: any number); `max_retries` (-1:
+    without limit); `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without limit; for tasks
     with a GPU 1 by default, so that its memory is freed); `name` (None: the function's);
     `resources`, a tuple of (name, units of 1/10000) sorted by name without zeroes, CPU, GPU and
     memory included, fit for a dict key; `scheduling_strategy`; `runtime_env`; `plain`, True if all
@@ -150,12 +152,13 @@ class TaskOptions:
 
     __slots__ = (
         "_retry_classes", "given", "max_calls", "max_retries", "name", "num_returns", "plain",
-        "resources", "retry_exceptions", "runtime_env", "scheduling_strategy",
+        "resources", "retry_exceptions", "runtime_env", "scheduling_strategy", "stream_limit",
     )  # fmt: skip
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.given = given
-        self.num_returns: int | str = given.get("num_returns", 1)
+        self.num_returns: int | str | None = given.get("num_returns")
+        self.stream_limit = max(0, given.get("_generator_backpressure_num_objects", 0))
         self.max_retries: int = given.get("max_retries", DEFAULT_MAX_RETRIES)
         self.retry_exceptions: bool | tuple = given.get("retry_exceptions") or False
         self.name: str | None = given.get("name")
@@ -172,7 +175,8 @@ class TaskOptions:
         self._retry_classes: bytes | None = None
         self.plain = not given or (
             self.resources == (("CPU", UNITS),)
-            and self.num_returns == 1
+            and self.num_returns in (None, 1)
+            and self.stream_limit == 0
             and self.max_retries == DEFAULT_MAX_RETRIES
             and not self.retry_exceptions
             and self.name is None

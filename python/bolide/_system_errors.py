@@ -17,6 +17,7 @@ _BY_KIND = {
     4: exceptions.RuntimeEnvSetupError,
     5: exceptions.ObjectStoreFullError,
     7: exceptions.TaskUnschedulableError,
+    8: exceptions.ObjectRefStreamEndOfStreamError,
 }
 _BY_CODE = {
     3: exceptions.ObjectStoreFullError,

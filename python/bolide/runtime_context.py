@@ -90,6 +90,6 @@ def _need_actor() -> Actor:
     actor = _actor()
     if actor is None:
         raise RuntimeError(
-            "this is not an actor; the value is known only in the constructor and the methods of one"
+            "this is not an actor; the value is known only in the constructor and methods of one"
         )
     return actor

@@ -36,10 +36,12 @@ class Owner final : public ObjectsOwner {
   void chunk_closed(ChunkId chunk) override { closed.push_back(chunk.value); }
   void function_freed(ObjectId function) override { functions.push_back(function); }
   void actor_freed(ObjectId) override {}
+  void stream_freed(ObjectId stream) override { streams.push_back(stream); }
 
   std::vector<std::vector<uint64_t>> spans;
   std::vector<uint32_t> closed;
   std::vector<ObjectId> functions;
+  std::vector<ObjectId> streams;
 };
 
 struct Node {
@@ -165,6 +167,16 @@ TEST_CASE("objects: the end of a function is told, also of one within a containe
   CHECK(node.owner.functions.empty());
   node.objects.release(container);
   CHECK(node.owner.functions == std::vector<ObjectId>{id});
+}
+
+TEST_CASE("objects: the end of a stream's consumer is told when its object goes") {
+  Node node;
+  ObjectEntry* stream = node.value(2, ipc::kStream);
+  const ObjectId id = stream->id;
+  node.objects.release(stream);
+  CHECK(node.owner.streams.empty());
+  node.objects.release(stream);
+  CHECK(node.owner.streams == std::vector<ObjectId>{id});
 }
 
 TEST_CASE("objects: a stored value is booked with the chunk, and refused if it cannot be there") {

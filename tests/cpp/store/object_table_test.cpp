@@ -156,6 +156,27 @@ TEST_CASE("object table: a thread that sees a value as ready sees the value") {
 }
 
 #ifdef BOLIDE_DEBUG_CHECKS
+TEST_CASE("object table: an entry apart is found only when it has entered, with what it contains") {
+  ObjectTable table;
+  ObjectEntry* entry = table.add_apart(ObjectId{7});
+  table.set_inline(entry, "value", 5, 0);
+  const uint64_t inner[] = {1, 2};
+  table.set_contained(entry, inner, 2);
+  CHECK(table.find(ObjectId{7}) == nullptr);
+  CHECK(table.size() == 0);
+  table.enter(entry, ObjectId{9});
+  CHECK(table.find(ObjectId{7}) == nullptr);
+  CHECK(table.find(ObjectId{9}) == entry);
+  CHECK(table.value_size(entry) == 5);
+  CHECK(table.take_contained(entry) == std::vector<ObjectId>{ObjectId{1}, ObjectId{2}});
+  table.erase(entry);
+
+  ObjectEntry* other = table.add_apart(ObjectId{8});
+  table.set_inline(other, nullptr, 0, 0);
+  table.erase(other);  // it need not have entered
+  CHECK(table.size() == 0);
+}
+
 TEST_CASE("object table: using an id twice, and losing contained ids, end the process") {
   const auto twice = support::forked([] {
     ObjectTable table;

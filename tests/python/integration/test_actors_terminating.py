@@ -56,7 +56,9 @@ def test_calls_that_were_submitted_are_run_before_an_actor_ends(ray, journal, ev
     refs += [actor.work.remote(i) for i in range(2, 5)]
     del actor
     assert ray.get(refs) == [1, 2, 3, 4]
-    eventually(lambda: sorted(journal.lines()), sorted([*map("work {}".format, range(1, 5)), *2 * ENDED]))
+    eventually(
+        lambda: sorted(journal.lines()), sorted([*map("work {}".format, range(1, 5)), *2 * ENDED])
+    )
 
 
 def test_an_actor_without_handles_is_still_constructed(ray, journal, eventually):

@@ -29,7 +29,8 @@ def test_every_option_of_ray_is_in_the_table():
 def test_the_default_is_one_cpu_and_three_retries():
     options = normalize_task_options({})
     assert options.resources == (("CPU", 10_000),)
-    assert (options.num_returns, options.max_retries, options.retry_exceptions) == (1, 3, False)
+    assert (options.num_returns, options.max_retries, options.retry_exceptions) == (None, 3, False)
+    assert (options.stream_limit, options.max_calls) == (0, 0)
     assert (options.name, options.runtime_env, options.scheduling_strategy) == (
         None,
         None,
@@ -163,7 +164,6 @@ def test_an_unknown_option_lists_the_nearest():
 @pytest.mark.parametrize(
     ("given", "usual"),
     [
-        ({"num_returns": "streaming"}, " or give num_returns=1"),
         ({"runtime_env": {"env_vars": {"A": "1"}}}, ""),
         ({"accelerator_type": "A100"}, ""),
         ({"label_selector": {"a": "b"}}, ""),
