@@ -143,11 +143,11 @@ class TaskOptions:
 
     Fields: `num_returns` (an int, "dynamic", "streaming", or None: "streaming" for a generator,
     else 1); `stream_limit`, items that a stream may be ahead (0: any number); `max_retries` (-1:
-    without limit); `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without limit; for tasks
-    with a GPU 1 by default, so that its memory is freed); `name` (None: the function's);
-    `resources`, a tuple of (name, units of 1/10000) sorted by name without zeroes, CPU, GPU and
-    memory included, fit for a dict key; `scheduling_strategy`; `runtime_env`; `plain`, True if all
-    of these are the defaults; `given`, what the user gave, for merging.
+    without limit); `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without
+    limit; for tasks with a GPU 1 by default, so that its memory is freed); `name` (None: the
+    function's); `resources`, a tuple of (name, units of 1/10000) sorted by name without
+    zeroes, CPU, GPU and memory included, fit for a dict key; `scheduling_strategy`; `runtime_env`;
+    `plain`, True if all of these are the defaults; `given`, what the user gave, for merging.
     """
 
     __slots__ = (
