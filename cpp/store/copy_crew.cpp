@@ -51,7 +51,7 @@ bool CopyCrew::equal(const std::byte* a, const std::byte* b, uint64_t size) {
 void CopyCrew::stop() {
   stopping_.store(true, std::memory_order_seq_cst);  // partner: help
   signal_.fetch_add(1, std::memory_order_seq_cst);
-  os::futex_wake(&signal_, kMostThreads);
+  if (sleepers_.load(std::memory_order_seq_cst) > 0) os::futex_wake(&signal_, kMostThreads);
   MutexLock lock(mutex_);
   started_ = true;
   for (os::Thread& helper : helpers_) helper.join();

@@ -57,13 +57,16 @@ Result<int> seals(const Fd& memfd) {
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      span_(std::exchange(other.span_, 0)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   if (this != &other) {
     reset();
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    span_ = std::exchange(other.span_, 0);
   }
   return *this;
 }
@@ -87,11 +90,19 @@ Result<Mapping> Mapping::map(const Fd& fd, uint64_t size, Access access) {
     found->second.data = static_cast<std::byte*>(at);
   }
   ++found->second.mappings;
-  return Mapping(found->second.data, size);
+  return Mapping(found->second.data, size, size);
 }
 
-Status Mapping::protect_read_only() {
+// No page of this machine is protected, so that a mapping can stay where it is.
+Status Mapping::settle() {
   return Status();
+}
+
+Result<Mapping> Mapping::leave() {
+  for (auto& [inode, memory] : shared()) {
+    if (memory.data == data_) ++memory.mappings;
+  }
+  return Mapping(data_, size_, size_);
 }
 
 void Mapping::reset() noexcept {
@@ -106,6 +117,7 @@ void Mapping::reset() noexcept {
   }
   data_ = nullptr;
   size_ = 0;
+  span_ = 0;
 }
 
 uint64_t total_memory() {

@@ -72,7 +72,7 @@ void Driver::submit() {
   if (functions_.empty() || random_.one_in(30)) {
     const auto made = [&]() -> Result<ObjectEntry*> {
       if (random_.one_in(4)) {
-        auto slot = node_.reserve(40'000, 0);
+        auto slot = node_.reserve(40'000, false, 0);
         if (slot.is_ok()) return node_.put_stored(*slot, {}, ipc::kFunction);
       }
       std::vector<std::byte> code(random_.one_in(8) ? 8'000 : 100);
@@ -122,7 +122,7 @@ void Driver::put() {
       return node_.put_inline(bytes.data(), size, contained, 0);
     }
     const Nanos limit = now() + static_cast<Nanos>(random_.below(20 * kMillisecond));
-    auto slot = node_.reserve(size, limit);
+    auto slot = node_.reserve(size, false, limit);
     if (!slot.is_ok()) return slot.status();
     write_value(slot->data, size, digest, contained);
     if (random_.one_in(20)) {

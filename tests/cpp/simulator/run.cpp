@@ -78,6 +78,7 @@ void Run::worker_main(uint32_t id, node::WorkerClient::Descriptors descriptors) 
   } living{workers_, machine_.process().pid};
   workers_[living.pid] = &worker;
   worker.loop();
+  machine_.thread().unwinding = true;  // it exits: no destructor of a real one takes a step
 }
 
 Summary Run::run() {

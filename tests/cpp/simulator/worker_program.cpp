@@ -20,7 +20,7 @@ std::vector<uint64_t> SimWorker::ids(const Frame& frame, const std::vector<uint3
 std::optional<store::Slot> SimWorker::reserve(uint64_t size) {
   const Nanos limit = now() + kStoreTimeout;
   do {
-    auto slot = client_->reserve(size, std::min(limit, now() + 50 * kMillisecond));
+    auto slot = client_->reserve(size, false, std::min(limit, now() + 50 * kMillisecond));
     if (slot.is_ok()) return *slot;
     if (slot.status().code() != Code::kFull) fail("no room: %s", slot.status().message().c_str());
   } while (now() < limit);
