@@ -22,7 +22,7 @@ _BOOTSTRAP = (
 
 
 def encode_settings(namespace: str) -> bytes:
-    """This process's sys.path, working directory, environment and arguments, and its namespace."""
+    """This process's sys.path, directory, environment, arguments, namespace, and what `ray` is."""
     try:
         cwd = os.getcwd()
     except OSError:  # it was removed
@@ -36,16 +36,21 @@ def encode_settings(namespace: str) -> bytes:
             "environ": dict(os.environ),
             "argv": [str(argument) for argument in getattr(sys, "argv", [])],
             "namespace": namespace,
+            "ray": _ray_is_bolide(),
             "prefix": _config.get("log_prefix") != "never",
         }
     )
 
 
 def apply_settings(blob: bytes) -> dict[str, Any]:
-    """Makes this worker's sys.path, working directory, environment and arguments the driver's."""
+    """Makes this worker's sys.path, directory, environment, arguments and `ray` the driver's."""
     settings = marshal.loads(blob)
     sys.path[:] = settings["path"]
     sys.argv[:] = settings["argv"]
+    if settings["ray"]:
+        from . import _drop_in
+
+        _drop_in.install()
     os.environ.clear()
     os.environ.update(settings["environ"])
     if settings["cwd"]:
@@ -74,6 +79,11 @@ def template_command() -> tuple[list[str], list[str]]:
         [sys.executable, *flags, "-c", bootstrap],
         [f"{name}={value}" for name, value in environ.items()],
     )
+
+
+def _ray_is_bolide() -> bool:
+    module = sys.modules.get("bolide._drop_in")
+    return module is not None and module.is_installed()
 
 
 def _search_path(cwd: str) -> list[str]:

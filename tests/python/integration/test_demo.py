@@ -22,7 +22,7 @@ from bolide.cli import _outbreak
 
 def run_bolide(*words: str) -> subprocess.CompletedProcess[str]:
     """`bolide WORDS...`, with its output."""
-    command = [sys.executable, "-m", "bolide.cli", *words]
+    command = [sys.executable, "-m", "bolide", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -1,0 +1,1 @@
+"""Private modules of Ray's from which libraries import."""
