@@ -49,6 +49,12 @@ MANY_RETURNS = "3,000 returns of one task: one"
 GET_MANY = "get of 10,000 refs: one"
 FIB = "fib(18) by nested tasks: one task"
 FIB_PROCESSES = "fib(18) by nested tasks: most processes"
+ACTOR_SYNC = "actor: call, get it"
+ACTOR_ASYNC = "actor: 100,000 calls in flight"
+ACTOR_MANY = "actors: 4 tasks call 4 actors"
+ACTOR_SUSPENDED = "actor: 1,000 coroutines that suspend"
+ACTOR_CREATION = "actors: creation of one of 1,000"
+ACTOR_MEMORY = "actors: memory of 1,000"
 
 ABSOLUTE = (MICROSECOND, "byte", "MiB", "process")  # units that are the same on every machine
 SMALL_KINDS = ("int", "str", "bytes")
@@ -76,4 +82,10 @@ BUDGETS: dict[str, Budget] = {
     GET_MANY: Budget(PLAIN_CALL),
     FIB: Budget(PLAIN_CALL),
     FIB_PROCESSES: Budget("process", 32),
+    ACTOR_SYNC: Budget(PLAIN_CALL, 60, ray="30,000"),
+    ACTOR_ASYNC: Budget(PLAIN_CALL, 20, ray="9,600"),
+    ACTOR_MANY: Budget(PLAIN_CALL),
+    ACTOR_SUSPENDED: Budget("asyncio and 15 plain calls", 1.3),  # 1.3 x asyncio + 20 plain calls
+    ACTOR_CREATION: Budget(MICROSECOND, 10_000),
+    ACTOR_MEMORY: Budget("MiB", 4096),
 }
