@@ -1,4 +1,4 @@
-"""`many_actors.py N`: N live actors under a soft limit of 1,024 descriptors. Prints one JSON line.
+"""`many_actors.py N`: N live actors under a soft limit of 1,024 descriptors. Prints a line of JSON.
 
 It does not judge the figures, test_actors.py does. `seconds` is from the first creation until each
 has answered a call; `memory` is by how much that many processes lessen the memory that the machine

@@ -107,6 +107,10 @@ class BOLIDE_API WorkerClient : public Client {
   // waits until item `index` may be yielded, in turns as wait() does.
   ipc::CreditRecord credit(uint64_t sequence);
   WaitResult await_credit(uint64_t sequence, uint64_t index, Nanos until, WaitMode& mode);
+  // watch_credit is for an event loop: `token` is pushed when that item may be yielded, or the call
+  // has ended.
+  void watch_credit(uint64_t sequence, uint64_t index, std::shared_ptr<CompletionQueue> queue,
+                    uint64_t token);
   // one item: begin, one add, end.
   void begin_yield(uint64_t sequence, uint64_t index);
   void end_yield();
@@ -177,6 +181,8 @@ class BOLIDE_API WorkerClient : public Client {
   void handle(ipc::RecordType type, const std::byte* data, uint64_t size);
   void on_value(ipc::Reader& in);
   void on_chunk(ipc::Reader& in);
+  void on_credit(ipc::Reader& in);
+  void end_credit_watches(uint64_t sequence, uint64_t upto);
   bool accepts(const ipc::TaskHeader& header) const;
   ipc::RecordType unwrap(const ipc::Record& record, const std::byte** data, uint64_t* size,
                          Location* jumbo_at);
@@ -229,8 +235,13 @@ class BOLIDE_API WorkerClient : public Client {
   std::deque<std::pair<uint32_t, os::Fd>> received_;  // descriptors that came with wake-ups
   std::vector<std::byte> result_;
 
-  // streams: the credit of tasks by their sequence, and the threads that wait for some; the items
-  // that were asked for, by the stream's object.
+  // streams: the credit of tasks by their sequence, and the threads and event loops that wait for
+  // some; the items that were asked for, by the stream's object.
+  struct CreditWatch {
+    uint64_t sequence, index;
+    std::shared_ptr<CompletionQueue> queue;
+    uint64_t token;
+  };
   struct Ahead {
     std::deque<ObjectEntry*> items;
     uint32_t batch = 1;  // how many to ask for next
@@ -238,6 +249,7 @@ class BOLIDE_API WorkerClient : public Client {
   };
   std::unordered_map<uint64_t, ipc::CreditRecord> credits_;
   std::vector<Waiter*> credit_waiters_;
+  std::vector<CreditWatch> credit_watches_;
   std::unordered_map<uint64_t, Ahead> streams_;
 
   // waiting

@@ -164,12 +164,9 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
       arena_.free(in.take<Location>());
       for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
-    case RecordType::kCredit: {
-      const auto credit = in.take<ipc::CreditRecord>();
-      credits_[credit.sequence] = credit;
-      for (Waiter* waiter : credit_waiters_) notify(*waiter);
+    case RecordType::kCredit:
+      on_credit(in);
       break;
-    }
     case RecordType::kShutdown:
       shutdown_ = true;
       if (task_waiter_ != nullptr) notify(*task_waiter_);
@@ -491,6 +488,7 @@ void WorkerClient::end_result(Nanos duration) {
 // end_running: usually that on top has ended; in an actor that runs several calls, any.
 void WorkerClient::end_running(uint64_t sequence) {
   if (!interrupted_.empty()) std::erase(interrupted_, sequence);
+  if (!credit_watches_.empty()) end_credit_watches(sequence, UINT64_MAX);
   if (running_.back() == sequence) {
     running_.pop_back();
   } else {

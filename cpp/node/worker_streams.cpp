@@ -36,7 +36,7 @@ WaitResult WorkerClient::await_credit(uint64_t sequence, uint64_t index, Nanos u
   Waiter waiter;
   credit_waiters_.push_back(&waiter);
   WaitResult result = WaitResult::kTurnOver;
-  if (!mode.declared) {
+  if (mode.runs_task && !mode.declared) {
     result = wait_turn(waiter, std::min(until, now() + kTryBeforeLending), lock);
     if (result == WaitResult::kTurnOver && now() < until) declare_blocked({}, mode);
   }
@@ -44,6 +44,32 @@ WaitResult WorkerClient::await_credit(uint64_t sequence, uint64_t index, Nanos u
   std::erase(credit_waiters_, &waiter);
   return result == WaitResult::kReady && index >= credits_[sequence].upto ? WaitResult::kTurnOver
                                                                            : result;
+}
+
+void WorkerClient::watch_credit(uint64_t sequence, uint64_t index,
+                                std::shared_ptr<CompletionQueue> queue, uint64_t token) {
+  MutexLock lock(mutex_);
+  if (index < credits_[sequence].upto) {
+    queue->push(token);
+  } else {
+    credit_watches_.push_back({sequence, index, std::move(queue), token});
+  }
+}
+
+void WorkerClient::on_credit(ipc::Reader& in) {
+  const auto credit = in.take<ipc::CreditRecord>();
+  credits_[credit.sequence] = credit;
+  for (Waiter* waiter : credit_waiters_) notify(*waiter);
+  if (!credit_watches_.empty()) end_credit_watches(credit.sequence, credit.upto);
+}
+
+void WorkerClient::end_credit_watches(uint64_t sequence, uint64_t upto) {
+  std::erase_if(credit_watches_, [&](const CreditWatch& watch) {
+    if (watch.sequence != sequence || watch.index >= upto) return false;
+    watch.queue->push(watch.token);
+    if (idle_waiter_ != nullptr) notify(*idle_waiter_);  // the loop spins, and has to look
+    return true;
+  });
 }
 
 void WorkerClient::begin_yield(uint64_t sequence, uint64_t index) {

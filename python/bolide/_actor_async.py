@@ -16,7 +16,7 @@ import asyncio
 import functools
 import selectors
 import sys
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType
 
 from . import _hot
 from ._actor_worker import current_call
@@ -24,6 +24,9 @@ from ._actor_worker import current_call
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_DRIVEN = CoroutineType, AsyncGeneratorType
 
 
 class _Selector(selectors.EpollSelector):
@@ -47,7 +50,7 @@ class _Group:
 
     def begin(self, call: _hot.ActorCall) -> None:
         """In the loop's thread: begins a call; one that is no coroutine is run here and now."""
-        if call.is_async:
+        if call.is_async or call.streams:
             self.calls.add(call)
             call.task = self._make_task(self._drive(call, None))
             return
@@ -57,7 +60,7 @@ class _Group:
         except BaseException as error:
             call.fail(error)
         else:
-            if type(result) is CoroutineType:  # of a decorated ``async def``
+            if type(result) in _DRIVEN:  # of a decorated ``async def``
                 self.calls.add(call)
                 call.task = self._make_task(self._drive(call, result))
             else:
@@ -68,7 +71,13 @@ class _Group:
     async def _drive(self, call: _hot.ActorCall, coroutine: Any) -> None:
         current_call.set(call)
         try:
-            result = await (call.begin() if coroutine is None else coroutine)
+            result = call.begin() if coroutine is None else coroutine
+            if call.streams:
+                result = await _send_items(call, result)
+            elif type(result) is AsyncGeneratorType:
+                result = [item async for item in result]  # it has a number of returns
+            else:
+                result = await result
         except BaseException as error:
             self.calls.discard(call)
             call.fail(error)
@@ -96,6 +105,28 @@ def _task_maker(loop: asyncio.AbstractEventLoop) -> Any:
     if sys.version_info >= (3, 12):
         return functools.partial(asyncio.Task, loop=loop, eager_start=True)
     return loop.create_task
+
+
+async def _send_items(call: _hot.ActorCall, items: Any) -> None:
+    """Sends what a generator yields, item by item; while its consumer is behind, others run."""
+    from ._futures import await_credit
+
+    is_async = hasattr(items, "__anext__")
+    items = items if is_async else iter(items)
+    try:
+        while True:
+            if not call.may_yield():
+                await await_credit(call)
+            try:
+                item = await items.__anext__() if is_async else next(items)
+            except (StopIteration, StopAsyncIteration):
+                break
+            call.send(item)
+            item = None
+    finally:
+        if is_async:
+            await items.aclose()
+    call.end_items()
 
 
 class LoopRunner:

@@ -63,7 +63,7 @@ async def next_item(generator: _hot.ObjectRefGenerator) -> _hot.ObjectRef:
     head = generator._head()
     if not head.is_ready():
         loop = asyncio.get_running_loop()
-        if _runtime._service is None:
+        if _runtime._service is None and not _worker_watches():
             await loop.run_in_executor(None, lambda: _hot.wait([head]))
         else:
             await _watcher_of(loop).future(loop, head, value=False)
@@ -71,6 +71,13 @@ async def next_item(generator: _hot.ObjectRefGenerator) -> _hot.ObjectRef:
         return generator._next_sync()
     except StopIteration:
         raise StopAsyncIteration from None
+
+
+async def await_credit(call: _hot.ActorCall) -> None:
+    """In an async actor: waits until a generator may make its next item."""
+    loop = asyncio.get_running_loop()
+    while not call.may_yield():
+        await _watcher_of(loop).credit(loop, call)
 
 
 def _settle(future: Any, ref: _hot.ObjectRef) -> None:
@@ -97,21 +104,33 @@ class _LoopWatcher:
 
     def __init__(self) -> None:
         self._completions = _hot.Completions()
-        self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef, bool]] = {}
+        self._futures: dict[int, tuple[asyncio.Future, _hot.ObjectRef | None, bool]] = {}
         self._next_token = 1
 
     def future(
         self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef, value: bool = True
     ) -> asyncio.Future:
         """A future of the loop that gets the value or error of `ref`, or None if not `value`."""
+        token, future = self._add(loop, ref, value)
+        self._completions.watch(ref, token)
+        return future
+
+    def credit(self, loop: asyncio.AbstractEventLoop, call: _hot.ActorCall) -> asyncio.Future:
+        """A future of the loop that is done when a generator may make its next item."""
+        token, future = self._add(loop, None, False)
+        call.watch_credit(self._completions, token)
+        return future
+
+    def _add(
+        self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef | None, value: bool
+    ) -> tuple[int, asyncio.Future]:
         if not self._futures:
             loop.add_reader(self._completions.fileno(), self._on_ready)
         token = self._next_token
         self._next_token += 1
         future = loop.create_future()
         self._futures[token] = future, ref, value
-        self._completions.watch(ref, token)
-        return future
+        return token, future
 
     def _on_ready(self) -> None:
         for token in self._completions.take():

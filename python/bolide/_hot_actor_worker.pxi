@@ -100,6 +100,8 @@ cdef class ActorCall:
     cdef bytes retry_on
     cdef object broken  # why its arguments could not be read
     cdef public object task  # of a coroutine that runs: the asyncio.Task
+    cdef CreditRecord credit  # of a generator: how far it may go
+    cdef uint64_t yielded
 
     @property
     def group(self):
@@ -110,6 +112,11 @@ cdef class ActorCall:
     def is_async(self):
         """Whether `begin` gives a coroutine."""
         return self.function[3]
+
+    @property
+    def streams(self):
+        """Whether `begin` gives a generator whose items are sent one by one."""
+        return self.header.flags & F_STREAMING != 0
 
     @property
     def sequence(self):
@@ -142,10 +149,33 @@ cdef class ActorCall:
         """Calls the method and answers."""
         try:
             result = self.begin()
+            if self.streams:
+                stream_items(self.session, self.header.sequence, result, self.function[1])
+                result = None
         except BaseException as error:
             self.fail(error)
         else:
             self.succeed(result)
+
+    def may_yield(self):
+        """Whether the consumer of a generator lets it make its next item."""
+        if self.yielded >= self.credit.upto:
+            self.credit = self.session.worker.credit(self.header.sequence)
+        return self.yielded < self.credit.upto
+
+    def watch_credit(self, Completions completions not None, uint64_t token):
+        """Gives `token` when `may_yield` may have become true."""
+        self.session.worker.watch_credit(self.header.sequence, self.yielded, completions.queue, token)
+
+    def send(self, item):
+        """Sends the next item of a generator, which may make it."""
+        if self.yielded >= self.credit.skip:
+            send_item(self.session, self.header.sequence, self.yielded, item, self.function[1])
+        self.yielded += 1
+
+    def end_items(self):
+        """The generator has ended."""
+        check_item_count(self.yielded, self.credit.skip, self.function[1])
 
     def succeed(self, result):
         """Answers with what the method returned."""

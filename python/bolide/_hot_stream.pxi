@@ -187,37 +187,47 @@ def wait_with_generators(list items, num_returns, timeout):
 
 # ---- in a worker
 
-cdef int stream_items(Session session, TaskView* task, object result, object name) except -1:
+cdef int stream_items(Session session, uint64_t sequence, object result, object name) except -1:
     """Sends what a generator yields, item by item, as far as the consumer lets it."""
     from ._generators import items_of
-    cdef uint64_t sequence = task.header.sequence
     cdef CreditRecord credit = session.worker.credit(sequence)
     cdef uint64_t index = 0
-    cdef Encoder encoder
     items = items_of(result)
     advance = type(items).__next__
     while True:
         if index >= credit.upto:
             await_credit(session, sequence, index)
             credit = session.worker.credit(sequence)
+        if _cancelled_calls and sequence in _cancelled_calls:
+            return 0
         try:
             item = advance(items)
         except StopIteration:
             break
         if index >= credit.skip:
-            encoder = encode_result(session, item, name)
+            send_item(session, sequence, index, item, name)
             item = None
-            if _has_partial:
-                flush_partial_output()
-            session.worker.begin_yield(sequence, index)
-            add_value(session, encoder)
-            session.worker.end_yield()
-            give_encoder(encoder)
         index += 1
-    if index < credit.skip:
+    return check_item_count(index, credit.skip, name)
+
+
+cdef inline int send_item(Session session, uint64_t sequence, uint64_t index, object item, object name) except -1:
+    cdef Encoder encoder = encode_result(session, item, name)
+    if _has_partial:
+        flush_partial_output()
+    session.worker.begin_yield(sequence, index)
+    add_value(session, encoder)
+    session.worker.end_yield()
+    give_encoder(encoder)
+    return 0
+
+
+cdef int check_item_count(uint64_t count, uint64_t before, object name) except -1:
+    """Raises if a task has ended before the items that an earlier attempt of it has sent."""
+    if count < before:
         from .exceptions import StreamingGeneratorReplayInconsistentError
         raise StreamingGeneratorReplayInconsistentError(
-            f"the task {name!r} yielded {index} items when it ran again, but {credit.skip} in the "
+            f"the task {name!r} yielded {count} items when it ran again, but {before} in the "
             "attempt before; make it deterministic, or set max_retries=0"
         )
     return 0
@@ -229,7 +239,7 @@ cdef int await_credit(Session session, uint64_t sequence, uint64_t index) except
     cdef WaitResult result
     cdef int64_t turn = turn_length()
     cdef int64_t until
-    mode.runs_task = True
+    mode.runs_task = PyThread_get_thread_ident() == session.task_thread
     mode.can_inline = False
     mode.declared = False
     try:
@@ -242,6 +252,8 @@ cdef int await_credit(Session session, uint64_t sequence, uint64_t index) except
             if result == WaitResult.kClosed:
                 raise_closed(session)
             PyErr_CheckSignals()
+            if _cancelled_calls and sequence in _cancelled_calls:
+                return 0
     finally:
         if mode.declared:
             native.end_wait(session.client, &mode)

@@ -111,7 +111,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             if session.forked:
                 end_forked_child(None)
             if task.header.flags & F_STREAMING:
-                stream_items(session, task, result, function[1])
+                stream_items(session, sequence, result, function[1])
                 result = None
             elif task.header.flags & F_DYNAMIC:
                 result = put_items(session, result, function[1], may_retry(&task.header, retry_on))

@@ -162,6 +162,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         cbool runs(uint64_t)
         void note_interrupt(uint64_t)
         CreditRecord credit(uint64_t)
+        void watch_credit(uint64_t, uint64_t, shared_ptr[CompletionQueue], uint64_t)
         void begin_yield(uint64_t, uint64_t)
         void end_yield()
         void begin_result(uint64_t, uint32_t, uint32_t)
