@@ -75,7 +75,7 @@ class Constructor:
 
 
 def actor_id_of(actor: Actor) -> Any:
-    from ._actor import ActorID
+    from ._actor_id import ActorID
 
     return ActorID.of(_hot.current_session().id, actor.id)
 

@@ -153,7 +153,7 @@ def _rebuild_class(ref: _hot.ObjectRef, name: str, about: tuple) -> Any:
 
 
 def _remade_class(exported: Exported, about: tuple) -> Any:
-    from ._actor import _make
+    from ._actor_class import _make
     from ._actor_methods import MethodInfo
     from ._actor_options import ActorOptions
 

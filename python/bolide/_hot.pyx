@@ -15,6 +15,7 @@ the order in which a task meets them:
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
+    _hot_actor_node.pxi    making, finding and killing actors
     _hot_repeat.pxi   large arguments that are passed again and again
     _hot_get.pxi      get, put, wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
@@ -128,6 +129,7 @@ include "_hot_resident.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_actor.pxi"
+include "_hot_actor_node.pxi"
 include "_hot_repeat.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"

@@ -74,7 +74,7 @@ def _check_some(options: dict[str, Any]) -> None:
 
 def _make(function: Any, options: dict[str, Any]) -> Any:
     if isinstance(function, type):
-        from ._actor import make_actor_class
+        from ._actor_class import make_actor_class
         from ._actor_options import normalize_actor_options
 
         return make_actor_class(function, normalize_actor_options(options))

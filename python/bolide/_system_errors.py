@@ -54,7 +54,7 @@ def make(code: int, text: bytes) -> Exception:
 
 
 def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
-    from ._actor import ActorID
+    from ._actor_id import ActorID
     from ._hot import current_session
 
     session = current_session()

@@ -1,6 +1,7 @@
 """Actors: what Ray has in ``ray.actor``. Only names; the work is in `bolide._actor`, the core."""
 
-from ._actor import ActorClass, ActorClassInheritanceException, exit_actor
+from ._actor import exit_actor
+from ._actor_class import ActorClass, ActorClassInheritanceException
 from ._hot import ActorHandle, ActorMethod
 
 ActorProxy = ActorHandle

@@ -1,6 +1,6 @@
-"""Actors whose processes die: who is told what, what is run again, and how often.
+"""Actors whose processes die: who is told what, and what is made again.
 
-RELIABILITY rows A6, B9 to B11; Ray's page "Actor fault tolerance". Every attempt of a call appends
+RELIABILITY rows A6, B9, B10; Ray's page "Actor fault tolerance". Every attempt of a call appends
 to a journal, which is the judge.
 """
 
@@ -13,46 +13,11 @@ import threading
 import time
 
 import pytest
+from actor_tools import Notes, killed
 from fault_tools import is_alive, pass_gate, wait_until
 
 import bolide
-from bolide.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    RayActorError,
-    RaySystemError,
-)
-
-
-@bolide.remote
-class Notes:
-    """Notes each call; `stay` blocks until its gate is opened."""
-
-    def __init__(self, journal):
-        self.journal = journal
-        journal.note("made")
-
-    def note(self, what):
-        self.journal.note(what)
-        return what
-
-    def stay(self, what, gate_path):
-        self.journal.note(what)
-        pass_gate(gate_path)
-        return what
-
-    def pid(self):
-        return os.getpid()
-
-    def leave(self, status):
-        os._exit(status)
-
-
-def killed(actor, journal, what):
-    """Kills the actor's process once it has noted `what`; when that was."""
-    (victim,) = wait_until(lambda: journal.pids(what))
-    os.kill(victim, signal.SIGKILL)
-    return time.monotonic()
+from bolide.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RaySystemError
 
 
 def test_b9_without_restarts_pending_and_later_calls_fail_with_the_cause(two, journal, gate):
@@ -142,192 +107,6 @@ def test_example_of_rays_page_restarts_with_at_least_once_calls(two):
     for _ in range(10):
         with pytest.raises(RayActorError):
             two.get(actor.increment_and_possibly_fail.remote())
-
-
-def test_queued_calls_are_sent_again_and_burn_no_retry(two, journal, gate):
-    actor = Notes.options(max_restarts=1).remote(journal)
-    two.get([actor.note.remote("warm") for _ in range(2000)])  # many are sent ahead now
-    running = actor.stay.remote("running", gate.path)
-    queued = [actor.note.remote(i) for i in range(64)]
-    killed(actor, journal, "running")
-    with pytest.raises(ActorUnavailableError, match="The call may or may not have been executed"):
-        two.get(running, timeout=10)
-    assert two.get(queued, timeout=10) == list(range(64))
-    assert two.retries == 0
-    order = [what for what, _ in journal.entries() if what.isdigit()]
-    assert order == [str(i) for i in range(64)]
-    assert journal.count("made") == 2
-
-
-def test_max_task_retries_is_exact(two, journal):
-    @bolide.remote(max_restarts=-1)
-    class Dies:
-        def until(self, times):
-            journal.note("attempt")
-            if journal.count("attempt") <= times:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return "done"
-
-    actor = Dies.remote()
-    assert two.get(actor.until.options(max_task_retries=3).remote(3)) == "done"
-    assert journal.count("attempt") == 4 and two.retries == 3
-    with pytest.raises(ActorUnavailableError):
-        two.get(actor.until.options(max_task_retries=2).remote(100))
-    assert journal.count("attempt") == 4 + 3
-    assert two.get(actor.until.options(max_task_retries=-1).remote(20)) == "done"
-
-
-def test_max_task_retries_of_actor_method_and_call(two, journal):
-    @bolide.remote(max_restarts=-1, max_task_retries=1)
-    class Dies:
-        def of_actor(self):
-            self.die("actor")
-
-        @bolide.method(max_task_retries=2)
-        def of_method(self):
-            self.die("method")
-
-        def die(self, what):
-            journal.note(what)
-            os._exit(1)
-
-    actor = Dies.remote()
-    calls = actor.of_actor, actor.of_method, actor.die.options(max_task_retries=0)
-    for call, args in zip(calls, [(), (), ("call",)]):
-        with pytest.raises(ActorUnavailableError):
-            two.get(call.remote(*args))
-    assert journal.counts() == {"actor": 2, "method": 3, "call": 1}
-
-
-def test_retry_exceptions_of_methods(two, journal):
-    @bolide.remote(max_task_retries=3)
-    class Fails:
-        @bolide.method(retry_exceptions=[OSError])
-        def sometimes(self, error, times):
-            journal.note(error.__name__)
-            if journal.count(error.__name__) <= times:
-                raise error("again")
-            return "done"
-
-        def never(self):
-            journal.note("never")
-            raise OSError("no retry was asked for")
-
-    actor = Fails.remote()
-    assert two.get(actor.sometimes.remote(OSError, 3)) == "done"
-    with pytest.raises(KeyError):
-        two.get(actor.sometimes.remote(KeyError, 3))
-    with pytest.raises(OSError):
-        two.get(actor.never.remote())
-    with pytest.raises(TimeoutError):
-        two.get(actor.sometimes.remote(TimeoutError, 9))
-    assert two.get(actor.sometimes.options(retry_exceptions=True).remote(ValueError, 2)) == "done"
-    assert journal.counts() == {
-        "OSError": 4, "KeyError": 1, "never": 1, "TimeoutError": 4, "ValueError": 3
-    }  # fmt: skip
-
-
-def test_a_call_that_is_retried_holds_back_its_callers_later_calls(two, journal):
-    @bolide.remote(max_task_retries=-1)
-    class Fails:
-        def flaky(self):
-            journal.note("flaky")
-            if journal.count("flaky") < 4:
-                raise OSError("again")
-
-        def later(self):
-            journal.note("later")
-
-    actor = Fails.remote()
-    two.get([actor.flaky.options(retry_exceptions=True).remote(), actor.later.remote()])
-    assert [what for what, _ in journal.entries()] == ["flaky"] * 4 + ["later"]
-
-
-def test_b11_a_constructor_that_dies_consumes_restarts(two, journal):
-    @bolide.remote(max_restarts=2)
-    class DiesAtOnce:
-        def __init__(self):
-            journal.note("made")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        def f(self):
-            return 1
-
-    actor = DiesAtOnce.remote()
-    with pytest.raises(ActorDiedError, match="died in the constructor: killed by signal 9"):
-        two.get(actor.f.remote(), timeout=20)
-    assert journal.count("made") == 3
-
-
-def test_b11_kill_works_while_a_constructor_hangs(two, journal, gate):
-    @bolide.remote(max_restarts=3)
-    class Hangs:
-        def __init__(self):
-            journal.note("made")
-            pass_gate(gate.path)
-
-        def f(self):
-            return 1
-
-    actor = Hangs.remote()
-    ref = actor.f.remote()
-    (pid,) = wait_until(lambda: journal.pids("made"))
-    bolide.kill(actor)
-    with pytest.raises(ActorDiedError, match="it was killed by kill()"):
-        two.get(ref, timeout=10)
-    wait_until(lambda: not is_alive(pid), 2)
-    assert journal.count("made") == 1
-
-
-def test_kill_of_an_actor_that_waits_for_a_dependency_or_for_room(start, gate):
-    two = start(num_cpus=2)
-
-    @bolide.remote
-    def never(path):
-        pass_gate(path)
-
-    dependency = never.remote(gate.path)
-    waits = Notes.remote(dependency)
-    room = Notes.options(num_cpus=2).remote(None)
-    refs = [waits.note.remote(1), room.note.remote(1)]
-    bolide.kill(waits)
-    bolide.kill(room)
-    for ref in refs:
-        with pytest.raises(ActorDiedError, match="it was killed by kill()"):
-            two.get(ref, timeout=10)
-    gate.open()
-    two.get(dependency)
-
-
-def test_kill_ends_the_process_and_fails_current_pending_and_future_calls(two, journal, gate):
-    actor = Notes.options(max_restarts=5, max_task_retries=-1).remote(journal)
-    refs = [actor.stay.remote("running", gate.path), actor.note.remote("pending")]
-    (pid,) = wait_until(lambda: journal.pids("running"))
-    bolide.kill(actor)
-    for ref in [*refs, actor.note.remote("future")]:
-        with pytest.raises(ActorDiedError, match="it was killed by kill()"):
-            two.get(ref, timeout=10)
-    wait_until(lambda: not is_alive(pid), 2)
-    bolide.kill(actor)  # may be said again
-
-
-def test_kill_with_no_restart_false_restarts_it(two, journal, gate):
-    actor = Notes.options(max_restarts=1).remote(journal)
-    first = two.get(actor.pid.remote())
-    running = actor.stay.remote("running", gate.path)
-    wait_until(lambda: journal.pids("running"))
-    bolide.kill(actor, no_restart=False)
-    with pytest.raises(ActorUnavailableError, match=r"killed by kill\(no_restart=False\)"):
-        two.get(running, timeout=10)
-    assert two.get(actor.pid.remote(), timeout=10) != first
-    bolide.kill(actor, no_restart=False)  # no restart is left
-    with pytest.raises(ActorDiedError):
-        two.get(actor.pid.remote(), timeout=10)
-
-
-def test_kill_of_something_else_is_a_value_error(two):
-    with pytest.raises(ValueError, match="only supported for actors"):
-        bolide.kill(5)
 
 
 def test_death_is_noticed_within_20_ms(two, journal, gate):

@@ -90,3 +90,15 @@ def run_script(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def sleepy(ray, channel):
+    """A task that says "in" and sleeps until it is cancelled."""
+
+    @ray.remote
+    def sleepy(*_):
+        channel.say("in")
+        time.sleep(1000)
+
+    return sleepy

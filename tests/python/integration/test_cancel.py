@@ -1,36 +1,17 @@
-"""cancel: tasks that wait, that are queued, that run, and those that they have started."""
+"""cancel: tasks that wait, that are queued, that run."""
 
 from __future__ import annotations
 
 import os
-import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import bolide
 from bolide import _hot
-from bolide.exceptions import RayTaskError, TaskCancelledError, WorkerCrashedError
+from bolide.exceptions import TaskCancelledError, WorkerCrashedError
 
-LONG = 1_000
-
-
-@pytest.fixture
-def sleepy(ray, channel):
-    """A task that says "in" and sleeps until it is cancelled."""
-
-    @ray.remote
-    def sleepy(*_):
-        channel.say("in")
-        time.sleep(LONG)
-
-    return sleepy
-
-
-def assert_cancelled(ref, text=None):
-    with pytest.raises(TaskCancelledError, match=text):
-        bolide.get(ref)
+from .cancelled import LONG, assert_cancelled
 
 
 def test_a_task_that_runs_is_interrupted(ray, sleepy, channel):
@@ -298,107 +279,6 @@ def test_a_cancelled_task_is_not_retried(ray, channel, journal):
     assert journal.lines() == ["run"] * 4
 
 
-def test_children_are_cancelled_too(ray, sleepy, channel):
-    @ray.remote
-    def middle():
-        return ray.get(sleepy.remote())
-
-    @ray.remote
-    def top():
-        refs = [middle.remote() for _ in range(2)]
-        channel.say(len(refs))
-        return ray.get(refs)
-
-    ref = top.remote()
-    assert sorted(channel.hear(3)) == ["2", "in", "in"]
-    ray.cancel(ref)
-    assert_cancelled(ref)
-    free = bolide.available_resources
-    assert ray.get(ray.remote(num_cpus=2)(lambda: 1).remote()) == 1  # nobody holds a CPU
-    assert free()["CPU"] == 2
-
-
-def test_children_go_on_without_recursive(ray, latch, channel, journal):
-    @ray.remote
-    def child():
-        channel.say("child")
-        latch.wait()
-        journal.note("child")
-
-    @ray.remote
-    def parent():
-        ref = child.remote()
-        channel.say("parent")
-        ray.get(ref)
-
-    ref = parent.remote()
-    channel.hear(2)
-    ray.cancel(ref, recursive=False)
-    assert_cancelled(ref)
-    latch.open()
-    ray.get(ray.remote(num_cpus=2)(lambda: None).remote())  # it needs both CPUs
-    assert journal.lines() == ["child"]
-
-
-def test_a_task_that_runs_on_top_of_another(ray, channel):
-    @ray.remote
-    def leaf(depth):
-        channel.say(depth)
-        time.sleep(LONG)
-
-    @ray.remote
-    def tree(depth):
-        if depth == 0:
-            return ray.get(leaf.remote(depth))
-        return ray.get([tree.remote(depth - 1) for _ in range(2)])
-
-    ref = tree.remote(5)
-    channel.hear()
-    ray.cancel(ref)
-    assert_cancelled(ref)
-    assert ray.get(ray.remote(lambda: "free").remote()) == "free"
-
-
-def test_a_task_cancels_others(ray, sleepy, channel):
-    @ray.remote
-    def cancel_it(box):
-        ray.cancel(box[0])
-        with pytest.raises(TaskCancelledError):
-            ray.get(box[0])
-        return "cancelled"
-
-    ref = sleepy.remote()
-    channel.hear()
-    assert ray.get(cancel_it.remote([ref])) == "cancelled"
-    assert_cancelled(ref)
-
-    @ray.remote
-    def wait_for(box):
-        ray.cancel(box[0])
-        time.sleep(LONG)
-
-    own = sleepy.remote()
-    channel.hear()
-    other = wait_for.remote([own])
-    assert_cancelled(own)
-    ray.cancel(other)
-    assert_cancelled(other)
-
-
-def test_an_error_through_a_nested_get_is_a_cancellation_too(ray, sleepy, channel):
-    @ray.remote
-    def outer(box):
-        return ray.get(box[0])
-
-    inner = sleepy.remote()
-    channel.hear()
-    ref = outer.remote([inner])
-    ray.cancel(inner)
-    with pytest.raises(TaskCancelledError) as caught:
-        ray.get(ref)
-    assert isinstance(caught.value, RayTaskError)
-
-
 def test_several_returns(ray, channel):
     @ray.remote(num_returns=3)
     def sleepy():
@@ -441,106 +321,3 @@ def test_a_reference_of_an_ended_session():
     bolide.shutdown()
     with pytest.raises(bolide.exceptions.RaySystemError, match="was shut down"):
         bolide.cancel(ref)
-
-
-def outcome(ref):
-    try:
-        return bolide.get(ref)
-    except TaskCancelledError as error:
-        return error.error_message.rpartition(" that ")[2]
-
-
-def spin(microseconds):
-    until = time.perf_counter_ns() + microseconds * 1000
-    while time.perf_counter_ns() < until:
-        pass
-
-
-@pytest.mark.slow
-def test_cancel_races_completion(ray, stats):
-    """10,000 cancellations at every moment of a task's life: no hang, no second run, no leak."""
-    seeds = random.Random(1)
-
-    @ray.remote(max_retries=-1, retry_exceptions=True)
-    def quick(i, microseconds):
-        spin(microseconds)
-        return i
-
-    ray.get([quick.remote(i, 1000) for i in range(50)])  # both workers have imported this module
-    patience = 150
-    for i in range(10_000):
-        ref = quick.remote(i, seeds.randrange(100))
-        spin(seeds.randrange(patience))
-        ray.cancel(ref)
-        got = outcome(ref)
-        assert got in (i, "had not begun.", "was running.")
-        patience += -3 if got == i and patience > 10 else 1  # however fast this machine is
-    assert stats()["retries"] == 0
-    assert stats()["tasks"] == 0
-
-
-@pytest.mark.slow
-def test_cancel_at_every_moment_of_a_task_that_runs(ray, channel, stats):
-    seeds = random.Random(1)
-
-    @ray.remote(max_retries=-1, retry_exceptions=True)
-    def slow(i):
-        channel.say(i)
-        return [str(n) for n in range(10_000_000)][i]
-
-    for i in range(1000):
-        ref = slow.remote(i)
-        channel.hear()
-        spin(seeds.randrange(300))
-        ray.cancel(ref)
-        assert outcome(ref) == "was running."
-    assert stats()["retries"] == 0
-    assert stats()["tasks"] == 0
-
-
-def test_an_interrupted_import_ends_its_worker(ray, channel, tmp_path, monkeypatch):
-    """It leaves a module half made, which the next task must not see."""
-    (tmp_path / "slow_module.py").write_text(
-        "import builtins\n"
-        "builtins.say('in')\n"
-        "class Slow:\n"
-        "    def __set_name__(self, owner, name):\n"  # what it raises becomes a RuntimeError
-        "        builtins.sleep(1000)\n"
-        "class User:\n"
-        "    attribute = Slow()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-
-    @ray.remote
-    def use(slow):
-        import builtins
-
-        builtins.say = channel.say
-        builtins.sleep = time.sleep if slow else lambda _: None
-        import slow_module
-
-        return os.getpid(), slow_module.User.__name__
-
-    ref = use.remote(True)
-    channel.hear()
-    ray.cancel(ref)
-    assert_cancelled(ref, "was running")
-    for _ in range(5):
-        assert ray.get(use.remote(False))[1] == "User"
-
-
-@pytest.mark.slow
-def test_cancel_from_many_threads(ray):
-    @ray.remote
-    def quick(i):
-        return i
-
-    def work(first):
-        for i in range(first, first + 300):
-            refs = [quick.remote(i) for _ in range(3)]
-            ray.cancel(refs[i % 3])
-            assert all(outcome(ref) in (i, "had not begun.", "was running.") for ref in refs)
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(work, range(0, 8_000, 1_000)))
