@@ -254,7 +254,9 @@ class BOLIDE_API WorkerClient : public Client {
 
   // waiting
   Nanos sleep_until_ = 0;  // when the arena must be trimmed
-  uint32_t signal_ = 0;    // data_signal before the last look at the ring
+  bool awaits_taker_ = false;  // who leads can read on when the task at the head has been taken
+  std::atomic<uint32_t> heads_taken_{0};  // futex word of that
+  uint32_t signal_ = 0;  // of the word it sleeps on, before the last look at the ring
   std::unordered_map<uint64_t, std::vector<Waiter*>> watchers_;
   std::unordered_map<uint64_t,
                      std::vector<std::pair<std::shared_ptr<CompletionQueue>, uint64_t>>>

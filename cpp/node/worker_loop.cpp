@@ -271,7 +271,10 @@ void WorkerClient::prepare_sleep(ipc::Waiting how) {
   }
   sleep_until_ = arena_.next_trim(time).value_or(INT64_MAX);
   tasks_.control()->consumer_waiting.store(how, std::memory_order_seq_cst);  // partner: publish
-  signal_ = tasks_.control()->data_signal.load(std::memory_order_seq_cst);
+  // The task at the head is another thread's to take; what lies behind it can be read afterwards.
+  awaits_taker_ = task_at_head_.load(std::memory_order_relaxed);  // written under the lock
+  signal_ = awaits_taker_ ? heads_taken_.load(std::memory_order_relaxed)  // likewise
+                          : tasks_.control()->data_signal.load(std::memory_order_seq_cst);
   ring_for_unread();
 }
 
@@ -282,15 +285,16 @@ void WorkerClient::ring_for_unread() {
 }
 
 bool WorkerClient::sleep(Nanos until) {
-  Nanos left = std::min(until, sleep_until_) - now();
-  // The task at the head is another thread's to take; what lies behind it is read afterwards.
-  if (task_at_head_.load(std::memory_order_acquire)) left = std::min(left, kMillisecond);
+  const Nanos left = std::min(until, sleep_until_) - now();
   if (left <= 0) return true;
-  return os::futex_wait(&tasks_.control()->data_signal, signal_, left) != os::Wake::kInterrupted;
+  // Only this thread, which leads, writes awaits_taker_: so it may read it without the lock.
+  const std::atomic<uint32_t>& word = awaits_taker_ ? heads_taken_ : tasks_.control()->data_signal;
+  return os::futex_wait(&word, signal_, left) != os::Wake::kInterrupted;
 }
 
 void WorkerClient::after_sleep() {
   tasks_.control()->consumer_waiting.store(ipc::kNotWaiting, std::memory_order_seq_cst);
+  awaits_taker_ = false;
 }
 
 // ---- tasks
@@ -360,6 +364,10 @@ bool WorkerClient::take_task(TaskView* task) {
       ipc::try_claim(tasks_.control(), record, task->header.sequence, ipc::Purpose::kRun);
   tasks_.pop();
   task_at_head_.store(false, std::memory_order_release);  // partner: looks_empty
+  if (awaits_taker_) {
+    heads_taken_.fetch_add(1, std::memory_order_release);  // partner: the kernel's look in sleep
+    os::futex_wake(&heads_taken_, 1);
+  }
   if (!mine) {
     if (jumbo_at.size != 0) free_jumbo(jumbo_at);
     return false;

@@ -85,3 +85,43 @@ TEST_CASE("the end of the runtime announces a watched object once") {
     });
   }
 }
+
+TEST_CASE("a thread's value that lies behind a task is read once another thread has the task") {
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    Stage stage({.cpus = 2, .seed = seed});
+    stage.play([&](Node& node) {
+      Nanos made = 0;
+      Nanos got = 0;
+      for (int i = 0; i < 20; ++i) {  // pauses teach the workers to spin for a moment only
+        ObjectEntry* entry = stage.call(node, [&](WorkerClient&) {});
+        CHECK(stage.get(node, entry));
+        node.release(entry);
+        stage.sleep(kMillisecond);
+      }
+      ObjectEntry* slow = stage.call(node, [&](WorkerClient&) {
+        stage.sleep(10 * kMillisecond);
+        made = stage.time();
+      });
+      // Leaves a thread that waits for the slow task, and leads when its worker has nothing to do.
+      ObjectEntry* task = stage.call(node, [&](WorkerClient& worker) {
+        simulator::Machine& machine = stage.machine();
+        machine.start_thread(machine.process(), "other", [&] {
+          ObjectEntry* entry = worker.acquire(slow->id);
+          worker.ask(std::span(&entry, 1), true);
+          node::WaitMode mode;
+          worker.wait(std::span(&entry, 1), 1, INT64_MAX, mode);
+          got = stage.time();
+          worker.release(entry);
+        });
+      });
+      CHECK(stage.get(node, task));
+      while (made == 0) stage.sleep(kMicrosecond);
+      ObjectEntry* next = stage.call(node, [](WorkerClient&) {});
+      CHECK(stage.get(node, next));
+      CHECK(stage.get(node, slow));
+      stage.sleep(5 * kMillisecond);
+      CHECK_MESSAGE(got > 0, "seed " << seed);
+      for (ObjectEntry* entry : {slow, task, next}) node.release(entry);
+    });
+  }
+}
