@@ -4,7 +4,7 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
-from . import actor, exceptions, runtime_context
+from . import actor, exceptions, runtime_context, util
 from ._actor import get_actor, kill, method
 from ._arrays import array, empty, zeros
 from ._cancel import cancel
@@ -39,6 +39,7 @@ __all__ = [
     "remote",
     "runtime_context",
     "shutdown",
+    "util",
     "wait",
     "zeros",
 ]

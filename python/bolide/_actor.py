@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import _hot, _runtime
 from ._actor_class import name_key
 from ._hot import ActorHandle
+from ._option_checks import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
 
     Raises:
         ValueError: there is no such actor.
+        TypeError: a name is no text (it is a ValueError too).
 
     Example:
         >>> Counter.options(name="counter", lifetime="detached").remote()
@@ -34,12 +36,13 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
 
     Follows Ray's page "Named actors".
     """
-    if not isinstance(name, str) or not name:
+    if not name:
         raise ValueError(f"Please supply a non-empty name to get_actor, not {name!r}.")
-    if namespace is not None and (not isinstance(namespace, str) or not namespace):
-        raise ValueError(
-            f"{namespace!r} is not a valid namespace. Pass None to not specify a namespace."
-        )
+    check_name("name", name)
+    if namespace == "":
+        raise ValueError('"" is not a valid namespace. Pass None to not specify a namespace.')
+    if namespace is not None:
+        check_name("namespace", namespace)
     _runtime.ensure_started()
     handle = _hot.find_actor(name_key(name, namespace))
     if handle is None:
@@ -59,6 +62,10 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
 
     Returns:
         A list of names; with `all_namespaces` of dicts with the keys "name" and "namespace".
+
+    Example:
+        >>> bolide.util.list_named_actors()
+        ['counter']
 
     Follows Ray's page "ray.util.list_named_actors".
     """

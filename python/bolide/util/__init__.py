@@ -1,8 +1,9 @@
-"""Helpers on the public API: results as they complete.
+"""Helpers on the public API: results as they complete, the names of actors.
 
 This module only names what is public, with Ray's names.
 """
 
+from .._actor import list_named_actors
 from ._completed import as_completed, map_unordered
 
-__all__ = ["as_completed", "map_unordered"]
+__all__ = ["as_completed", "list_named_actors", "map_unordered"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import abc
+import dataclasses
 import functools
+from typing import Generic, TypeVar
 
 import pytest
 
 import bolide
 
 from .counter import OfModule
+
+T = TypeVar("T")
 
 
 def test_deriving_from_an_actor_class_is_refused_and_from_the_plain_class_works(ray):
@@ -117,3 +122,111 @@ def test_ray_method_without_options_and_wrong_ones(ray):
         actor.f.options(max_task_retries=-2)
     with pytest.raises(ValueError, match=r"argument to handle.method.options\(\): 'num_cpus'"):
         actor.f.options(num_cpus=1)
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def get(self):
+        """What each kind of class answers."""
+
+
+class OfAbstract(Abstract):
+    def __init__(self, x):
+        self.x = x
+
+    def get(self):
+        return self.x
+
+
+class OfGeneric(Generic[T]):
+    def __init__(self, x: T) -> None:
+        self.x = x
+
+    def get(self) -> T:
+        return self.x
+
+
+class WithSlots:
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+    def get(self):
+        return self.x
+
+
+class WithNew:
+    def __new__(cls, x):
+        made = super().__new__(cls)
+        made.x = x
+        return made
+
+    def get(self):
+        return self.x
+
+
+@dataclasses.dataclass
+class OfDataclass:
+    x: int
+
+    def get(self):
+        return self.x
+
+
+class WithPartial:
+    def __init__(self, x):
+        self.x = x
+
+    def add(self, a, b):
+        return self.x + a + b
+
+    get = functools.partialmethod(add, 0, 0)
+
+
+class WithProperty:
+    def __init__(self, x):
+        self._x = x
+
+    @property
+    def x(self):
+        return self._x
+
+    get = lambda self: self.x  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [OfAbstract, OfGeneric, WithSlots, WithNew, OfDataclass, WithPartial, WithProperty],
+    ids=lambda cls: cls.__name__,
+)
+def test_classes_of_all_kinds(ray, cls):
+    assert ray.get(ray.remote(cls).remote(5).get.remote()) == 5
+
+
+def test_methods_with_special_names(ray):
+    @ray.remote
+    class Special:
+        def __call__(self, x):
+            return x + 1
+
+        def __len__(self):
+            return 5
+
+        def _private(self):
+            return 6
+
+    special = Special.remote()
+    refs = [special.__call__.remote(1), special.__len__.remote(), special._private.remote()]
+    assert ray.get(refs) == [2, 5, 6]
+
+
+def test_default_arguments_are_those_of_the_actors_process(ray):
+    @ray.remote
+    class Remembers:
+        def add(self, seen=[]):  # noqa: B006
+            seen.append(1)
+            return len(seen)
+
+    actor = Remembers.remote()
+    assert ray.get([actor.add.remote() for _ in range(3)]) == [1, 2, 3]

@@ -7,7 +7,6 @@ import threading
 import pytest
 
 import bolide
-from bolide._actor import list_named_actors
 from bolide.exceptions import ActorAlreadyExistsError, ActorDiedError
 
 
@@ -57,7 +56,7 @@ def test_get_actor_of_no_name(ray):
         ray.get_actor("nobody")
     with pytest.raises(ValueError, match="Please supply a non-empty name"):
         ray.get_actor("")
-    with pytest.raises(ValueError, match="'' is not a valid namespace"):
+    with pytest.raises(ValueError, match='"" is not a valid namespace'):
         ray.get_actor("x", namespace="")
 
     @ray.remote
@@ -133,8 +132,8 @@ def test_names_count_within_a_namespace():
         return bolide.get(bolide.get_actor("orange").increment.remote())
 
     assert bolide.get(in_namespace.remote()) == 21
-    assert list_named_actors() == ["orange"]
-    assert list_named_actors(all_namespaces=True) == [
+    assert bolide.util.list_named_actors() == ["orange"]
+    assert bolide.util.list_named_actors(all_namespaces=True) == [
         {"name": "orange", "namespace": "colors"},
         {"name": "orange", "namespace": "fruit"},
     ]

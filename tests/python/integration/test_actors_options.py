@@ -129,3 +129,48 @@ def test_max_pending_calls(ray, latch):
     latch.open()
     ray.get([*refs, *others])
     ray.get(slow.wait.remote(latch))
+
+
+@pytest.mark.parametrize("overtakes", [False, True])
+def test_allow_out_of_order_execution(ray, latch, overtakes):
+    @ray.remote(allow_out_of_order_execution=overtakes)
+    class Lists:
+        def __init__(self):
+            self.items = []
+
+        def add(self, item):
+            self.items.append(item)
+            return self.items
+
+    @ray.remote
+    def wait(item):
+        latch.wait()
+        return item
+
+    lists = Lists.remote()
+    first, second = lists.add.remote(wait.remote("first")), lists.add.remote("second")
+    if overtakes:
+        assert ray.get(second) == ["second"]
+        latch.open()
+        assert ray.get(first) == ["second", "first"]
+    else:
+        assert ray.wait([second], timeout=0.2) == ([], [second])
+        latch.open()
+        assert ray.get([first, second]) == [["first"], ["first", "second"]]
+
+
+def test_options_without_a_meaning_here_are_accepted(ray):
+    @ray.remote(enable_task_events=False)
+    class Quiet:
+        @ray.method(enable_task_events=False)
+        def f(self):
+            return 1
+
+    quiet = Quiet.remote()
+    assert ray.get([quiet.f.remote(), quiet.f.options(enable_task_events=True).remote()]) == [1, 1]
+
+
+def test_a_limit_of_no_pending_calls_refuses_all(ray):
+    counter = OfModule.options(max_pending_calls=0).remote()
+    with pytest.raises(PendingCallsLimitExceeded, match="has 0 pending calls"):
+        counter.increment.remote()

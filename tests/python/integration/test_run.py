@@ -67,7 +67,7 @@ print(ray.ObjectRef.__module__)
 def test_submodules_are_the_modules_of_bolide_themselves(run_program):
     done = run_program("""
 import ray, sys, bolide
-import ray.actor, ray.runtime_context
+import ray.actor, ray.runtime_context, ray.util
 from ray.exceptions import GetTimeoutError
 print(ray.actor is bolide.actor, ray.util is bolide.util, sys.modules["ray.util"] is bolide.util)
 print(GetTimeoutError is bolide.exceptions.GetTimeoutError)
