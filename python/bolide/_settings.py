@@ -68,7 +68,9 @@ def template_command() -> tuple[list[str], list[str]]:
             "bolide cannot start workers: sys.executable is empty, so the Python interpreter is "
             "not known; set it to the path of python"
         )
-    preload = ["numpy"] if "numpy" in sys.modules else []
+    # What costs each worker tens of milliseconds, if the program seems to need it.
+    needed = {"numpy": "numpy", "asyncio": "bolide._actor_async"}
+    preload = [module for sign, module in needed.items() if sign in sys.modules]
     bootstrap = _BOOTSTRAP.format(path=_search_path(os.getcwd()), preload=preload)
     flags = ["-O" * sys.flags.optimize] if sys.flags.optimize else []
     if sys.flags.utf8_mode:

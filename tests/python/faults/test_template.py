@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -33,10 +34,10 @@ def new_template(runtime, old):
     return wait_until(lambda: (pid := runtime.node.template_pid()) != old and pid > 0 and pid)
 
 
-def test_the_template_has_one_thread_although_it_holds_numpy(two):
+def test_the_template_has_one_thread_although_it_holds_modules(two):
     """A fork takes over only the thread that forks: locks of others would stay locked for ever."""
-    assert numpy  # imported here, so the template has imported it too
-    assert two.get(bolide.remote(lambda: "numpy" in sys.modules).remote())
+    assert numpy and asyncio  # imported here, so the template has imported them too
+    assert two.get(bolide.remote(lambda: {"numpy", "asyncio"} <= set(sys.modules)).remote())
     assert len(os.listdir(f"/proc/{two.node.template_pid()}/task")) == 1
 
 
