@@ -84,6 +84,16 @@ void bind_node(py::module_& module) {
       .def("worker_pids", &Node::worker_pids)
       .def("template_pid", &Node::template_pid)
       .def("resources", &Node::resources)
+      .def("trace_events",
+           [](Node& node) {
+             py::list events;
+             for (const node::TraceEvent& event : node.trace_events()) {
+               events.append(py::make_tuple(event.task, event.began, event.ended, event.pid,
+                                            py::bytes(event.name)));
+             }
+             return events;
+           },
+           "(task, began, ended, pid, name) of tasks that were traced.")
       .def("references", [](Node& node, uint64_t id) { return node.references(ObjectId{id}); },
            "How many references an object has; 0 when it is unknown.")
       .def("audit", &Node::audit, "Walks the tables and tells whether their invariants hold.")

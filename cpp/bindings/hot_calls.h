@@ -177,6 +177,12 @@ inline void write_output(node::WorkerClient* client, uint32_t stream, const char
   client->write_output(stream, {text, size});
 }
 
+inline void trace(node::WorkerClient* client, uint64_t task, int64_t began, int64_t ended,
+                  const char* name, size_t size) {
+  client->trace({task, static_cast<uint64_t>(began), static_cast<uint64_t>(ended), size},
+                {name, size});
+}
+
 inline void copy(Client* client, uint8_t* to, const uint8_t* from, uint64_t size) {
   client->crew().copy(reinterpret_cast<std::byte*>(to), bytes(from), size);
   park_if_exiting();

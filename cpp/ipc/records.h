@@ -24,6 +24,7 @@ enum class RecordType : uint16_t {
   kFreeSpan = 8,      // Location: its writer may use it again (both directions)
   kShutdown = 9,
   kCredit = 10,  // CreditRecord
+  kDevices = 11,  // DeviceList: the GPUs for the tasks that follow
   // client -> node
   kHello = 32,       // HelloRecord
   kResult = 33,      // ResultHeader, then `returns` values, each as in kValue
@@ -43,6 +44,7 @@ enum class RecordType : uint16_t {
   kCancel = 47,         // CancelRecord
   kYield = 48,          // YieldRecord, then a value as in kResult
   kNext = 49,           // NextRecord
+  kTrace = 50,          // TraceRecord and a name
   kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
   kKillActor = 57,      // KillRecord
   kQuery = 58,          // QueryRecord and text: the answer is the value of an object
@@ -77,9 +79,10 @@ enum TaskFlags : uint32_t {
   kStreaming = 4,        // its items are sent one by one, as it yields them
   kActorCall = 8,
   kActorCreation = 16,   // the constructor of an actor; its worker is the actor's from then on
-  kTraced = 32,          // reserved
+  kTraced = 32,          // kTrace comes before its result
   kDynamic = 64,  // a generator whose items are put one by one; its return lists them
   kAfterInterrupt = 128,  // kSubmit: the task that calls had been interrupted by then
+  kNewDevices = 256,  // in the worker: kDevices has come before this task
 };
 
 // Which method of an actor, and in which of its concurrency groups.
@@ -148,6 +151,23 @@ struct NextRecord {
   uint64_t taken;  // how many the consumer has taken by now
   uint32_t count;
   uint32_t reserved;
+};
+
+// kTrace: when a task ran. Monotonic nanoseconds.
+struct TraceRecord {
+  uint64_t task;
+  uint64_t began;
+  uint64_t ended;
+  uint64_t bytes;  // the name follows
+};
+
+// kDevices.
+struct DeviceList {
+  uint64_t count;  // DeviceShare follow
+};
+struct DeviceShare {
+  uint32_t device;
+  uint32_t amount;  // in 1/10000
 };
 
 struct ObjectList {
@@ -232,6 +252,8 @@ enum class QueryKind : uint32_t {
   kFindActor = 1,     // text: a key of a name; answer: the id, which the answer contains, or nothing
   kNamedActors = 2,   // answer: for each, uint32 length and key
   kPendingCalls = 3,  // text: the id (8 bytes); answer: uint64, how many of the asker's calls
+  kResources = 4,     // answer: for each, uint32 length, name, double total, double free
+  kAssigned = 5,      // answer: of what the asker's task holds, uint32 length, name, double amount
 };
 
 struct QueryRecord {

@@ -383,19 +383,6 @@ int Node::template_pid() {
   return template_.pid();
 }
 
-std::vector<std::pair<std::string, std::pair<double, double>>> Node::resources() {
-  MutexLock lock(mutex_);
-  std::vector<std::pair<std::string, std::pair<double, double>>> out;
-  const sched::Ledger& ledger = scheduler_.ledger();
-  for (uint32_t i = 0; i < ledger.kinds(); ++i) {
-    if (ledger.total(i) == 0) continue;
-    out.emplace_back(ledger.name(i),
-                     std::pair(static_cast<double>(ledger.total(i)) / sched::kUnit,
-                               static_cast<double>(ledger.free(i)) / sched::kUnit));
-  }
-  return out;
-}
-
 uint32_t Node::references(ObjectId id) {
   MutexLock lock(mutex_);
   drain_releases();

@@ -14,6 +14,7 @@
 //   node_actors.cpp   actors: made, called, found by name
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
 //   node_streams.cpp  tasks that yield, and their consumers
+//   node_telling.cpp  resources, and what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
@@ -60,6 +61,15 @@ struct OutputLine {
   uint32_t stream;  // 1 stdout, 2 stderr
   int32_t pid;      // 0: written past Python, the worker is not known
   std::string text;
+};
+
+// When a task with ipc::kTraced ran, in monotonic nanoseconds.
+struct TraceEvent {
+  uint64_t task;
+  Nanos began;
+  Nanos ended;
+  int32_t pid;
+  std::string name;
 };
 
 struct NodeStats {
@@ -143,7 +153,9 @@ class BOLIDE_API Node : public Client,
   NodeStats stats();
   std::vector<int> worker_pids();
   int template_pid();
-  std::vector<std::pair<std::string, std::pair<double, double>>> resources();  // total, free
+  using Resources = std::vector<std::pair<std::string, std::pair<double, double>>>;
+  Resources resources();  // total, free
+  std::vector<TraceEvent> trace_events();
   // holders tells for an object how many references it has (tests, leak gate); 0: unknown.
   uint32_t references(ObjectId id);
   bool audit();
@@ -194,6 +206,7 @@ class BOLIDE_API Node : public Client,
   bool await_dependencies(Task* task);
   ObjectEntry* failed_dependency(Task* task);
   void make_ready(Task* task);
+  void send_devices(WorkerLink& link);
   void send_task(WorkerLink& link, Task* task, bool inlined);
   void send_value(WorkerLink& link, ObjectEntry* entry);
   void send_chunk(WorkerLink& link, ChunkId chunk);
@@ -275,6 +288,12 @@ class BOLIDE_API Node : public Client,
   void end_stream(Task* task);
   void drop_wanted(Stream& stream);
   void close_streams();
+
+  // node_telling.cpp
+  Resources resources_locked() const;
+  void tell_resources(std::vector<std::byte>* out) const;
+  void tell_assigned(ClientId client, std::vector<std::byte>* out) const;
+  Status on_trace(WorkerLink& link, ipc::Reader& in);
 
   // node_records.cpp
   bool drain_link(WorkerLink& link);
@@ -414,6 +433,7 @@ class BOLIDE_API Node : public Client,
   std::string partial_[2];
   std::deque<OutputLine> output_;
   std::vector<std::string> warnings_;
+  std::deque<TraceEvent> events_;
   std::string last_stderr_;  // tail, for workers that cannot start
   std::atomic<bool> has_output_{false};
   std::shared_ptr<CompletionQueue> service_;

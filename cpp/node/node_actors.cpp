@@ -112,7 +112,7 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
   header.scheduling_class = header.function;
   header.function = class_entry->id.value;
   header.returns = 0;
-  header.flags = ipc::kActorCreation;
+  header.flags = ipc::kActorCreation | (header.flags & ipc::kTraced);
   task->cls = cls;
   task->function = class_entry;
   book(task, nullptr);
@@ -255,6 +255,12 @@ std::vector<std::byte> Node::answer(ipc::QueryKind kind, std::string_view text, 
       append(&out, &count, sizeof count);
       break;
     }
+    case ipc::QueryKind::kResources:
+      tell_resources(&out);
+      break;
+    case ipc::QueryKind::kAssigned:
+      tell_assigned(asker, &out);
+      break;
   }
   return out;
 }

@@ -59,6 +59,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
   switch (type) {
     case RecordType::kResult:
       return on_result(link, in);
+    case RecordType::kTrace:
+      return on_trace(link, in);
     case RecordType::kYield:
       return on_yield(link, in);
     case RecordType::kNext:

@@ -139,8 +139,23 @@ void Node::make_ready(Task* task) {
 void Node::assign(sched::Worker& worker, sched::Task& task, bool inlined) {
   auto* sent = static_cast<Task*>(&task);
   WorkerLink& link = *link_of(worker);
+  if (worker.new_devices) send_devices(link);
   send_task(link, sent, inlined);
   if ((sent->header.flags & ipc::kActorCreation) != 0) begin_actor(link, sent);
+}
+
+// send_devices tells a worker which GPUs it has for the tasks that follow.
+void Node::send_devices(WorkerLink& link) {
+  link.worker.new_devices = false;
+  const sched::Shares& devices = link.worker.devices;
+  const uint64_t size = sizeof(ipc::DeviceList) + devices.size() * sizeof(ipc::DeviceShare);
+  link.send(RecordType::kDevices, size, [&](std::byte* to) {
+    ipc::Writer out(to);
+    out.put(ipc::DeviceList{devices.size()});
+    for (const sched::Share& share : devices) {
+      out.put(ipc::DeviceShare{share.device, static_cast<uint32_t>(share.amount)});
+    }
+  });
 }
 
 void Node::send_task(WorkerLink& link, Task* task, bool inlined) {

@@ -96,6 +96,9 @@ class BOLIDE_API WorkerClient : public Client {
   // note_interrupt: that task is interrupted now.
   void note_interrupt(uint64_t sequence);
 
+  // devices are the GPUs of the task that runs; they change where it has ipc::kNewDevices.
+  std::vector<ipc::DeviceShare> devices();
+
   // --- results: begin, one add for each return, end
   void begin_result(uint64_t sequence, uint32_t returns, uint32_t flags);
   void add_inline(const void* data, uint64_t size, std::span<const uint64_t> contained,
@@ -119,6 +122,7 @@ class BOLIDE_API WorkerClient : public Client {
   void set_local(ObjectEntry* entry, const Location& where);
 
   void write_output(uint32_t stream, std::string_view line);
+  void trace(const ipc::TraceRecord& record, std::string_view name);
 
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
@@ -221,6 +225,8 @@ class BOLIDE_API WorkerClient : public Client {
   std::atomic<bool> task_at_head_{false};
   std::vector<uint64_t> interrupted_;  // those of `running_` that were interrupted
   std::vector<uint64_t> running_;  // sequences of the tasks on the stack, the one on top last
+  std::vector<ipc::DeviceShare> devices_;
+  bool new_devices_ = false;
   Location taken_jumbo_{};      // of the task that is being decoded
   bool holds_record_ = false;   // a task's record is being decoded: its space must stay
   bool shutdown_ = false;

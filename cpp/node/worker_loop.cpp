@@ -167,6 +167,15 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
     case RecordType::kCredit:
       on_credit(in);
       break;
+    case RecordType::kDevices: {
+      const auto list = in.take<ipc::DeviceList>();
+      devices_.clear();
+      for (uint64_t i = 0; in.ok() && i < list.count; ++i) {
+        devices_.push_back(in.take<ipc::DeviceShare>());
+      }
+      new_devices_ = true;
+      break;
+    }
     case RecordType::kShutdown:
       shutdown_ = true;
       if (task_waiter_ != nullptr) notify(*task_waiter_);
@@ -372,6 +381,8 @@ bool WorkerClient::take_task(TaskView* task) {
     if (jumbo_at.size != 0) free_jumbo(jumbo_at);
     return false;
   }
+  if (new_devices_) task->header.flags |= ipc::kNewDevices;
+  new_devices_ = false;
   running_.push_back(task->header.sequence);
   taken_jumbo_ = jumbo_at;
   holds_record_ = true;
@@ -405,6 +416,11 @@ void WorkerClient::set_local(ObjectEntry* entry, const Location& where) {
   if (entry->ready()) return;
   table_.set_stored(entry, where, 0);
   value_ready(entry);
+}
+
+std::vector<ipc::DeviceShare> WorkerClient::devices() {
+  MutexLock lock(mutex_);
+  return devices_;
 }
 
 uint64_t WorkerClient::interrupt_word() {
@@ -502,6 +518,16 @@ void WorkerClient::end_running(uint64_t sequence) {
   } else {
     running_.erase(std::find(running_.begin(), running_.end(), sequence));
   }
+}
+
+void WorkerClient::trace(const ipc::TraceRecord& record, std::string_view name) {
+  MutexLock lock(mutex_);
+  push_sized(RecordType::kTrace, sizeof record + ipc::align8(name.size()), lock,
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               out.put(record);
+               out.bytes(name.data(), name.size());
+             });
 }
 
 void WorkerClient::write_output(uint32_t stream, std::string_view line) {

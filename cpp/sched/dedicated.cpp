@@ -39,6 +39,7 @@ bool Scheduler::place_dedicated(Task* task, Nanos now) {
   --alive_;
   ++dedicated_;
   ledger_.take(cls.need);
+  take_devices(worker, cls.need);
   pin(cls.need, +1);
   worker.state = WorkerState::kDedicated;
   worker.cls = &cls;
@@ -59,6 +60,8 @@ void Scheduler::settled(Worker& worker, Task* task) {
   worker.settled = true;
   ledger_.take(held_by(worker));
   pin(held_by(worker), +1);
+  // What it keeps are the same devices.
+  if (Ledger::amount_of(worker.cls->kept, kGpu) == 0) ledger_.give_devices(&worker.devices);
   task->worker = nullptr;
 }
 

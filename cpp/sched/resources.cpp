@@ -29,6 +29,7 @@ uint32_t Ledger::intern(std::string_view name) {
 void Ledger::set_total(uint32_t resource, Amount amount) {
   free_[resource] += amount - total_[resource];
   total_[resource] = amount;
+  if (resource == kGpu) devices_.set_total(amount);
 }
 
 std::string Ledger::describe(const Need& need) const {

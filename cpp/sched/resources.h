@@ -14,12 +14,13 @@
 #include <vector>
 
 #include "base/api.h"
+#include "sched/amount.h"
+#include "sched/devices.h"
 
 namespace bolide::sched {
 
-using Amount = int64_t;
-inline constexpr Amount kUnit = 10000;
 inline constexpr uint32_t kCpu = 0;  // index of "CPU"
+inline constexpr uint32_t kGpu = 1;  // index of "GPU": of these, single ones are given out
 
 struct Quantity {
   uint32_t resource;
@@ -31,7 +32,10 @@ using Need = std::vector<Quantity>;
 
 class BOLIDE_API Ledger {
  public:
-  Ledger() { intern("CPU"); }
+  Ledger() {
+    intern("CPU");
+    intern("GPU");
+  }
 
   // intern gives the index of a name, making one with nothing of it if it is new.
   uint32_t intern(std::string_view name);
@@ -45,6 +49,7 @@ class BOLIDE_API Ledger {
   bool fits(const Need& need) const {
     for (const Quantity& q : need) {
       if (free_[q.resource] < q.amount) return false;
+      if (q.resource == kGpu && !devices_.fits(q.amount)) return false;
     }
     return true;
   }
@@ -61,6 +66,18 @@ class BOLIDE_API Ledger {
   void give(const Need& need) {
     for (const Quantity& q : need) free_[q.resource] += q.amount;
   }
+  // take_devices gives out the GPUs of a need that fits; give_devices takes them back.
+  Shares take_devices(const Need& need) { return devices_.take(amount_of(need, kGpu)); }
+  void give_devices(Shares* shares) {
+    devices_.give(*shares);
+    shares->clear();
+  }
+  static Amount amount_of(const Need& need, uint32_t resource) {
+    for (const Quantity& q : need) {
+      if (q.resource == resource) return q.amount;
+    }
+    return 0;
+  }
   void take_cpu(Amount amount) { free_[kCpu] -= amount; }
   void give_cpu(Amount amount) { free_[kCpu] += amount; }
 
@@ -76,6 +93,7 @@ class BOLIDE_API Ledger {
   std::vector<std::string> names_;
   std::vector<Amount> total_;
   std::vector<Amount> free_;
+  Devices devices_;
 };
 
 }  // namespace bolide::sched

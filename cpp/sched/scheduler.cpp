@@ -207,12 +207,14 @@ void Scheduler::worker_gone(Worker& worker) {
         ledger_.take_cpu(worker.cls->cpu);
       }
       ledger_.give(worker.cls->need);
+      ledger_.give_devices(&worker.devices);
       drop(worker.cls->leased, &worker);
       drop(leased_, &worker);
       --alive_;
       break;
     case WorkerState::kDedicated:
       ledger_.give(held_by(worker));
+      ledger_.give_devices(&worker.devices);
       pin(held_by(worker), -1);
       --dedicated_;
       break;
@@ -227,6 +229,7 @@ void Scheduler::worker_gone(Worker& worker) {
 void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
   drop(idle_, &worker);
   ledger_.take(cls.need);
+  take_devices(worker, cls.need);
   worker.state = WorkerState::kLeased;
   worker.cls = &cls;
   worker.completed_at_look = worker.completed - 1;  // `now` may be long past: see relieve
@@ -241,8 +244,17 @@ void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
   leased_.push_back(&worker);
 }
 
+// take_devices gives the worker the GPUs of a need; it has to be told of them, and of none after some.
+void Scheduler::take_devices(Worker& worker, const Need& need) {
+  const bool had = worker.has_devices;
+  worker.devices = ledger_.take_devices(need);
+  worker.has_devices = !worker.devices.empty();
+  if (had || worker.has_devices) worker.new_devices = true;
+}
+
 void Scheduler::end_lease(Worker& worker, Nanos now) {
   ledger_.give(worker.cls->need);
+  ledger_.give_devices(&worker.devices);
   drop(worker.cls->leased, &worker);
   drop(leased_, &worker);
   worker.cls = nullptr;

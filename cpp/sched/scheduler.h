@@ -71,6 +71,7 @@ class BOLIDE_API Scheduler {
   Scheduler(const Policy& policy, Actions& actions);
 
   Ledger& ledger() { return ledger_; }
+  const Ledger& ledger() const { return ledger_; }
   const Policy& policy() const { return policy_; }
 
   // cls finds a class by key; define makes it.
@@ -146,6 +147,7 @@ class BOLIDE_API Scheduler {
   bool may_start(const SchedulingClass& cls, Nanos now);
   bool inline_one(SchedulingClass& cls);
   void lease(Worker& worker, SchedulingClass& cls, Nanos now);
+  void take_devices(Worker& worker, const Need& need);
   void end_lease(Worker& worker, Nanos now);
   void relieve(Nanos now);
   void retire_idle(Nanos now);

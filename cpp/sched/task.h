@@ -94,11 +94,14 @@ struct Worker {
   void* owner = nullptr;  // what the scheduler's owner attaches
   WorkerState state = WorkerState::kStarting;
   SchedulingClass* cls = nullptr;  // whose lease it holds
+  Shares devices;                  // the GPUs that it has with that
   uint32_t outstanding = 0;        // assigned and not completed
   uint32_t depth = 1;              // how many may be outstanding: about 100 us of work;
                                    // 0: it is stuck in a long task
   uint32_t blocked = 0;
   uint32_t inlined = 0;
+  bool has_devices = false;  // had any with its last lease
+  bool new_devices = false;  // they may be others than those it was told of
   bool can_inline = false;  // the blocked task waits without a limit, in its own thread
   bool hold = false;        // it handed a task back: send nothing before its next result
   bool settled = false;     // dedicated: its first task is done, it holds what its class keeps

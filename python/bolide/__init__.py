@@ -5,13 +5,15 @@ names what is public; the work is in the private modules beside it and in the C+
 """
 
 from . import actor, exceptions, runtime_context, util
+from ._accelerators import get_gpu_ids
 from ._actor import get_actor, kill, method
 from ._arrays import array, empty, zeros
 from ._cancel import cancel
 from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, ObjectRefGenerator, get, put, wait
+from ._node_state import available_resources, cluster_resources, nodes, timeline
 from ._remote import remote
-from ._runtime import available_resources, cluster_resources, init, is_initialized, nodes, shutdown
+from ._runtime import init, is_initialized, shutdown
 from .runtime_context import get_runtime_context
 
 __version__ = "0.1.0"
@@ -29,6 +31,7 @@ __all__ = [
     "exceptions",
     "get",
     "get_actor",
+    "get_gpu_ids",
     "get_runtime_context",
     "init",
     "is_initialized",
@@ -39,6 +42,7 @@ __all__ = [
     "remote",
     "runtime_context",
     "shutdown",
+    "timeline",
     "util",
     "wait",
     "zeros",

@@ -5,7 +5,7 @@ Follows Ray's pages "Named actors" and "Terminating actors". Thread safety: any 
 
 from __future__ import annotations
 
-from . import _hot, _runtime
+from . import _hot, _job, _runtime
 from ._actor_class import name_key
 from ._hot import ActorHandle
 from ._option_checks import check_name
@@ -73,7 +73,7 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     found = sorted(key.decode().split("\0", 1) for key in _hot.actor_names())
     if all_namespaces:
         return [{"name": name, "namespace": namespace} for namespace, name in found]
-    return [name for namespace, name in found if namespace == _runtime.current_namespace()]
+    return [name for namespace, name in found if namespace == _job.current.namespace]
 
 
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:

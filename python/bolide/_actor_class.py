@@ -8,7 +8,7 @@ Thread safety: an ActorClass never changes, but for what it works out once.
 
 from __future__ import annotations
 
-from . import _hot, _runtime
+from . import _hot, _job, _runtime
 from ._actor_methods import (
     check_call,
     encode_actor,
@@ -237,4 +237,4 @@ def _check_name(handle: ActorHandle, key: bytes, options: ActorOptions) -> Actor
 
 def name_key(name: str, namespace: str | None) -> bytes:
     """The key of a name in a namespace; None: this job's."""
-    return key_of(_runtime.current_namespace() if namespace is None else namespace, name)
+    return key_of(_job.current.namespace if namespace is None else namespace, name)

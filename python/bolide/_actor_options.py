@@ -20,7 +20,7 @@ from ._option_checks import (
     counter,
     instance_of,
 )
-from ._options import check_options
+from ._options import check_options, units_beside_cpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,11 +70,7 @@ class ActorOptions:
 def _needs(given: dict[str, Any]) -> tuple[tuple, tuple]:
     """As in Ray: 1 CPU to be placed and none afterwards, unless resources are asked for; then 1 CPU
     for life if their number is not given."""
-    units = {
-        "GPU": given.get("num_gpus", 0),
-        "memory": given.get("memory", 0),
-        **given.get("resources", {}),
-    }
+    units = units_beside_cpu(given)
     asked = "num_cpus" in given or any(n for name, n in units.items() if name != "memory")
     cpus = given.get("num_cpus", UNITS)
     kept = {"CPU": cpus, **units} if asked else units

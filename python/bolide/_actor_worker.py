@@ -75,7 +75,7 @@ class Constructor:
 
 
 def actor_id_of(actor: Actor) -> Any:
-    from ._actor_id import ActorID
+    from ._ids import ActorID
 
     return ActorID.of(_hot.current_session().id, actor.id)
 

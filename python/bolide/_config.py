@@ -131,6 +131,10 @@ SETTINGS: dict[str, Setting] = {
             "max_blocked_per_core", "int", 4,
             "workers blocked in get, per core, before they run what they wait for", 1, 10_000,
         ),
+        Setting(
+            "timeline", "choice", "off",
+            "whether it is recorded when tasks run, for timeline()", choices=("off", "on"),
+        ),
         Setting("fault", "text", "", "core: faults to inject (builds with faults only)"),
         Setting("fault_seed", "text", "", "core: seed of these faults"),
     )

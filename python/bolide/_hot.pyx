@@ -68,8 +68,8 @@ from libcpp.vector cimport vector
 from bolide cimport _native as native
 from bolide cimport _numpy_abi as npy
 from bolide._native cimport (
-    byte_t, Client, CreditRecord, CompletionQueue, Code, Holding, Location, Next, ObjectEntry,
-    ObjectId, ObjectTable, Slot, Spin, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode,
+    byte_t, Client, CreditRecord, CompletionQueue, Code, DeviceShare, Holding, Location, Next,
+    ObjectEntry, ObjectId, ObjectTable, Slot, Spin, SubmitRequest, TaskHeader, TaskView, ValueBytes, WaitMode,
     WaitResult, WorkerClient,
 )
 
@@ -130,6 +130,7 @@ include "_hot_decode.pxi"
 include "_hot_call.pxi"
 include "_hot_actor.pxi"
 include "_hot_actor_node.pxi"
+include "_hot_context.pxi"
 include "_hot_repeat.pxi"
 include "_hot_get.pxi"
 include "_hot_result.pxi"

@@ -68,8 +68,8 @@ cdef class ActorHandle:
 
     @property
     def _ray_actor_id(self):
-        """The id of the actor, a bolide._actor.ActorID."""
-        from ._actor_id import ActorID
+        """The id of the actor, a bolide._ids.ActorID."""
+        from ._ids import ActorID
         return ActorID.of(self._ray_actor.session.id, self._ray_actor.id)
 
     @property
@@ -276,7 +276,7 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
         request.name_bytes = <uint32_t> PyBytes_GET_SIZE(self.task_name)
         request.returns = self.returns
         request.max_retries = self.max_retries
-        request.flags = self.flags
+        request.flags = self.flags | session.trace
         request.stream_limit = self.stream_limit
         if _actor_runner is not None:
             request.caller = current_call(session)

@@ -6,6 +6,8 @@ cdef enum:
     Q_FIND_ACTOR = 1
     Q_NAMED_ACTORS = 2
     Q_PENDING_CALLS = 3
+    Q_RESOURCES = 4
+    Q_ASSIGNED = 5
 
 
 def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_class, tuple need, tuple kept, object spec, tuple args, dict kwargs, subject):
@@ -48,7 +50,7 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
         request.name_bytes = 0
         request.returns = 0
         request.max_retries = 0
-        request.flags = F_ACTOR_CREATION
+        request.flags = F_ACTOR_CREATION | session.trace
         native.submit(session.client, request)
         if native.last_code() != Code.kOk:
             raise core_error()
@@ -58,9 +60,12 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
 
 
 cdef vector[pair[string, int64_t]] quantities(tuple need):
+    """What has to be counted of a need on this node."""
+    from ._job import current
+    from ._labels import without_those_that_fit
     cdef vector[pair[string, int64_t]] made
     cdef pair[string, int64_t] entry
-    for name, amount in need:
+    for name, amount in without_those_that_fit(need, current):
         entry.first = name.encode()
         entry.second = amount
         made.push_back(entry)

@@ -98,6 +98,7 @@ cdef class ActorCall:
     cdef tuple function
     cdef object args, kwargs
     cdef bytes retry_on
+    cdef object task_name  # what the option `name` says, or None
     cdef object broken  # why its arguments could not be read
     cdef public object task  # of a coroutine that runs: the asyncio.Task
     cdef CreditRecord credit  # of a generator: how far it may go
@@ -222,7 +223,10 @@ cdef class ActorCall:
                 single = None
                 returns = self.header.returns
                 flags = 0
-        return push_result(self.session, self.header.sequence, returns, flags, single, values, native.now() - self.began)
+        cdef int64_t done = native.now()
+        if self.header.flags & F_TRACED:
+            trace(self.session, &self.header, self.began, done, self.function)
+        return push_result(self.session, self.header.sequence, returns, flags, single, values, done - self.began)
 
 
 cdef bint is_cancellation(error):
@@ -238,6 +242,8 @@ cdef ActorCall take_call(Session session, TaskView* task):
     call.began = native.now()
     if task.header.sequence > session.last_begun:
         session.last_begun = task.header.sequence
+    if task.header.name_bytes:
+        call.task_name = task.name[:task.header.name_bytes].decode("utf-8", "replace")
     try:
         call.function = actor_function(session, task)
         call.args, call.kwargs, call.retry_on = decode_arguments(session, task)

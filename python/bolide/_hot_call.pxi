@@ -8,7 +8,9 @@
 cdef enum:
     F_RETRY_EXCEPTIONS = 2
     F_STREAMING = 4
+    F_TRACED = 32
     F_DYNAMIC = 64
+    F_NEW_DEVICES = 256
 
 cdef uint64_t _loading_id = 0  # in a worker: the function whose pickle is being read
 
@@ -249,7 +251,7 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
         request.name_bytes = <uint32_t> PyBytes_GET_SIZE(self.task_name)
         request.returns = self.returns
         request.max_retries = self.max_retries
-        request.flags = self.flags
+        request.flags = self.flags | session.trace
         if _actor_runner is not None:
             request.caller = current_call(session)
         request.stream_limit = self.stream_limit
@@ -383,13 +385,7 @@ cdef int check_arguments(RemoteFunction self, PyObject** args, Py_ssize_t n, PyO
 
 
 cdef int define_class(RemoteFunction self, Session session) except -1:
-    cdef vector[pair[string, int64_t]] need
-    cdef pair[string, int64_t] entry
-    for name, amount in self._options.resources:
-        entry.first = name.encode()
-        entry.second = amount
-        need.push_back(entry)
-    if not native.define_class(session.client, self.scheduling_class, need):
+    if not native.define_class(session.client, self.scheduling_class, quantities(self._options.resources)):
         raise core_error()
     self.class_session = session
     return 0

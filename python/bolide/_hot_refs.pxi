@@ -30,7 +30,10 @@ cdef class Session:
     cdef uint64_t wait_mark      # of the last wait()
     cdef unsigned long task_thread  # ident of the thread that runs tasks (workers)
     cdef uint32_t running        # depth of tasks on that thread
-    cdef public object task_name
+    cdef public object function  # of the task that runs: (callable, name, ...), or None
+    cdef public object task_name # what the option `name` says, or None
+    cdef uint32_t trace          # F_TRACED while it is recorded when tasks run, else 0
+    cdef uint64_t task_id        # in a worker: of the task that runs, or 0
     cdef uint64_t current        # in a worker: sequence of the task that an interrupt may end, or 0
     cdef uint64_t last_begun     # the newest sequence that was `current`
     cdef uint64_t interrupted    # the newest sequence that was interrupted
@@ -52,6 +55,10 @@ cdef class Session:
         global _next_first_mark
         self.first_mark = self.wait_mark = _next_first_mark
         _next_first_mark += 1 << 40
+
+    def record_tasks(self, bint wanted):
+        """Whether it is recorded when tasks run that are called from now on, and what they call."""
+        self.trace = F_TRACED if wanted else 0
 
     @property
     def is_worker(self):
@@ -105,6 +112,14 @@ cdef object core_error():
     return _make_system_error(<int> native.last_code(), native.last_message())
 
 
+JOB = b"\x01\0\0\0"  # a session has one job
+
+
+cdef bytes id_bytes(Session session, uint64_t id):
+    """What Ray calls the id of a task: 24 bytes, session (8), object (12), job (4)."""
+    return int(session.id).to_bytes(8, "big") + int(id).to_bytes(12, "big") + JOB
+
+
 @cython.final
 @cython.no_gc
 @cython.freelist(1024)
@@ -144,12 +159,8 @@ cdef class ObjectRef:
         return f"ObjectRef({self.hex()})"
 
     def binary(self):
-        """The id as 28 bytes: session (16), job (4), object (8)."""
-        return (
-            int(self.session.id).to_bytes(16, "big")
-            + (1).to_bytes(4, "big")
-            + int(self.entry.id.value).to_bytes(8, "big")
-        )
+        """The id as 28 bytes: session (8), object (12), job (4), and 4 that are the same for all."""
+        return id_bytes(self.session, self.entry.id.value) + b"\x01\0\0\0"
 
     def hex(self):
         """The id as 56 hexadecimal digits."""
@@ -160,8 +171,14 @@ cdef class ObjectRef:
         return self.entry.id.value
 
     def task_id(self):
-        """The id of the task that makes this object, as bytes."""
-        return self.binary()[:24]
+        """The id of the task whose first return this is; of other objects, one of their own."""
+        from ._ids import TaskID
+        return TaskID(id_bytes(self.session, self.entry.id.value))
+
+    def job_id(self):
+        """The id of the job, of which a session has one."""
+        from ._ids import JobID
+        return JobID(JOB)
 
     def is_ready(self):
         """True when `get` would return at once in the process that owns the node."""

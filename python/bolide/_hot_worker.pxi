@@ -90,16 +90,24 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef uint32_t result_flags = 0
     cdef int64_t done
     cdef uint64_t outer = session.current
-    outer_name = session.task_name
+    cdef uint64_t outer_id = session.task_id
+    outer_function, outer_name = session.function, session.task_name
     session.running += 1
     session.current = session.last_begun = sequence
+    session.task_id = task.header.task
     try:
         try:
+            if task.header.flags & (F_NEW_DEVICES | F_TRACED):
+                prepare(session, &task.header)
+            if task.header.name_bytes:
+                session.task_name = task.name[:task.header.name_bytes].decode("utf-8", "replace")
+            else:
+                session.task_name = None
             if task.header.flags & F_ACTOR:
                 function = actor_function(session, task)
             else:
                 function = find_function(session, function_id)
-            session.task_name = function[1]
+            session.function = function
             args, kwargs, retry_on = decode_arguments(session, task)
             session.worker.task_taken()
             taken = True
@@ -152,14 +160,36 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     finally:
         session.running -= 1
         session.current = outer
-        session.task_name = outer_name
+        session.task_id = outer_id
+        session.function, session.task_name = outer_function, outer_name
     done = native.now()
+    if task.header.flags & F_TRACED:
+        trace(session, &task.header, began, done, function)
     if ends:
         return done
     if _leaving and session.running == 0:
         result_flags |= F_LEAVING
     push_result(session, sequence, returns, result_flags, single, values, done - began)
     return done
+
+
+cdef int prepare(Session session, TaskHeader* header) except -1:
+    """What is rare before a task: it has other GPUs than the last one; what it calls is traced too."""
+    cdef vector[DeviceShare] shares
+    cdef size_t i
+    if header.flags & F_NEW_DEVICES:
+        shares = session.worker.devices()
+        from ._accelerators import show
+        show([shares[i].device for i in range(shares.size())])
+    session.trace = header.flags & F_TRACED
+    return 0
+
+
+cdef int trace(Session session, TaskHeader* header, int64_t began, int64_t done, tuple function) except -1:
+    """Tells the node when a task ran, for `timeline`."""
+    cdef bytes text = b"?" if function is None else (<str> function[1]).encode("utf-8", "replace")
+    native.trace(session.worker, header.task, began, done, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    return 0
 
 
 cdef int push_result(Session session, uint64_t sequence, uint32_t returns, uint32_t flags, Encoder single, list values, int64_t duration) except -1:
@@ -279,9 +309,16 @@ def write_output(int stream, data):
         send_line(stream, line)
 
 
+cdef object task_label():
+    """What lines of output name a task: its option `name`, else its function."""
+    if _session.function is None:
+        return "worker"
+    return _session.task_name or _session.function[1]
+
+
 cdef int send_line(int stream, bytes line) except -1:
     if _prefix_lines:
-        label = _session.task_name or "worker" if _actor_label is None else _actor_label
+        label = task_label() if _actor_label is None else _actor_label
         line = b"(" + str(label).encode("utf-8", "replace") + _pid_text + line
     native.write_output(_session.worker, stream, PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
     return 0

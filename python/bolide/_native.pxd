@@ -129,6 +129,9 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         int32_t max_retries
         uint32_t attempt
         uint32_t flags
+    cppclass DeviceShare "bolide::ipc::DeviceShare":
+        uint32_t device
+        uint32_t amount
     cppclass CreditRecord "bolide::ipc::CreditRecord":
         uint64_t upto
         uint64_t skip
@@ -161,6 +164,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         void interrupt_done(uint64_t)
         cbool runs(uint64_t)
         void note_interrupt(uint64_t)
+        vector[DeviceShare] devices()
         CreditRecord credit(uint64_t)
         void watch_credit(uint64_t, uint64_t, shared_ptr[CompletionQueue], uint64_t)
         void begin_yield(uint64_t, uint64_t)
@@ -203,6 +207,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     void add_stored(WorkerClient*, const Slot&, const vector[uint64_t]&, uint8_t)
     void set_local(WorkerClient*, ObjectEntry*, const Location&)
     void write_output(WorkerClient*, uint32_t, const char*, size_t)
+    void trace(WorkerClient*, uint64_t, int64_t, int64_t, const char*, size_t)
     void copy(Client*, uint8_t*, const uint8_t*, uint64_t)
     cbool equal(Client*, const uint8_t*, const uint8_t*, uint64_t)
     cbool watch(Client*, ObjectEntry*, shared_ptr[CompletionQueue], uint64_t)

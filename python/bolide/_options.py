@@ -10,6 +10,7 @@ ignored: what is valid in Ray but not carried out yet is refused with Unsupporte
 
 from __future__ import annotations
 
+from ._labels import as_resources, check_selector
 from ._option_checks import (
     UNITS,
     OptionTypeError,
@@ -100,13 +101,13 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("runtime_env", "both", "later", anything, None, "environment of the worker", _falsy),
     Option("scheduling_strategy", "both", "works", check_strategy, "DEFAULT", "where it runs",
            lambda value: isinstance(value, str)),
-    Option("accelerator_type", "both", "later", _named, None, "kind of accelerator to run on"),
+    Option("accelerator_type", "both", "works", _named, None, "kind of accelerator to run on"),
     Option("object_store_memory", "both", "later", counter(0, "give bytes"), None, "bytes"),
     Option("placement_group", "both", "later", anything, "default", "use scheduling_strategy"),
     Option("placement_group_bundle_index", "both", "later", _infinite, -1, "bundle to run in"),
     Option("placement_group_capture_child_tasks", "both", "later", _flag, None, "children too",
            _falsy),
-    Option("label_selector", "both", "later", _mapping, None, "labels of the node", _falsy),
+    Option("label_selector", "both", "works", check_selector, None, "labels of the node"),
     Option("fallback_strategy", "both", "later", instance_of("a list", list), None,
            "options to fall back on", _falsy),
     Option("enable_task_events", "both", "ignored", _flag, True, "record it for the dashboard"),
@@ -138,6 +139,16 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
 # fmt: on
 
 
+def units_beside_cpu(given: dict[str, Any]) -> dict[str, int]:
+    """What checked options ask for beside CPUs, by the name of the resource, zeroes included."""
+    units = {"GPU": given.get("num_gpus", 0), "memory": given.get("memory", 0)}
+    units.update(given.get("resources", {}))
+    if "accelerator_type" in given:
+        units[f"accelerator_type:{given['accelerator_type']}"] = UNITS // 1000
+    units.update(as_resources(given.get("label_selector", {})))
+    return units
+
+
 class TaskOptions:
     """What the runtime needs to know about a task, checked and complete.
 
@@ -164,12 +175,7 @@ class TaskOptions:
         self.name: str | None = given.get("name")
         self.runtime_env: Any = given.get("runtime_env") or None
         self.scheduling_strategy: Any = given.get("scheduling_strategy", "DEFAULT")
-        units = {
-            "CPU": given.get("num_cpus", UNITS),
-            "GPU": given.get("num_gpus", 0),
-            "memory": given.get("memory", 0),
-            **given.get("resources", {}),
-        }
+        units = {"CPU": given.get("num_cpus", UNITS), **units_beside_cpu(given)}
         self.resources = tuple(sorted((name, n) for name, n in units.items() if n))
         self.max_calls: int = given.get("max_calls", 1 if units["GPU"] else 0)
         self._retry_classes: bytes | None = None

@@ -13,7 +13,7 @@ import atexit
 import os
 from _thread import RLock
 
-from . import _config, _core, _hot
+from . import _config, _core, _hot, _job
 from ._context import RayContext
 from ._settings import encode_settings, template_command
 
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 _lock = RLock()
 _node: _core.Node | None = None
 _service: Any = None
-_namespace = ""
 _settings = b""
 _exiting = False
 _pid = os.getpid()
 # Keywords of Ray's init, of this and earlier versions, that have nothing to act on here.
 _IGNORED = (
-    "labels", "include_dashboard", "dashboard_host", "dashboard_port", "job_config",
+    "include_dashboard", "dashboard_host", "dashboard_port", "job_config",
     "configure_logging", "logging_level", "logging_format", "logging_config",
     "enable_resource_isolation", "cgroup_path", "system_reserved_cpu", "system_reserved_memory",
     "proxy_server_url",
@@ -51,6 +50,7 @@ def init(
     num_gpus: float | None = None,
     resources: dict[str, float] | None = None,
     object_store_memory: int | None = None,
+    labels: dict[str, str] | None = None,
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
     log_to_driver: bool = True,
@@ -63,10 +63,12 @@ def init(
     Args:
         address: None or "local"; this version attaches to nothing.
         num_cpus: how many CPUs' worth of tasks run at a time; the usable cores by default.
-        num_gpus: GPUs that tasks may ask for; none by default.
+        num_gpus: GPUs that tasks may ask for; by default those that CUDA_VISIBLE_DEVICES names, or
+            all that there are.
         resources: custom resources, names to quantities.
         object_store_memory: bytes that objects in shared memory may take; 30 % of the memory by
             default.
+        labels: of the node, for `label_selector`: names to values.
         namespace: where names of actors count; by default one of this session's own.
         ignore_reinit_error: return the running runtime instead of raising.
         log_to_driver: print what workers print.
@@ -88,7 +90,11 @@ def init(
 
     Follows Ray's page "ray.init".
     """
-    global _node, _service, _namespace, _settings
+    global _node, _service, _settings
+    from . import _accelerators, _labels
+    from ._node_state import quantity
+    from ._node_state import totals as node_totals
+
     with _lock:
         _check_keywords(address, namespace, runtime_env, local_mode, others)
         if is_initialized():
@@ -104,12 +110,16 @@ def init(
         session = _hot.current_session()
         if session is not None and session.is_worker:
             raise RuntimeError("bolide.init() was called in a task; the runtime runs already")
-        cpus, totals = _resources(num_cpus, num_gpus, resources)
         memory = _config.get("object_store_memory", object_store_memory)
         if memory is None:
             memory = int(_core.total_memory() * 0.3)
-        _namespace = namespace or _anonymous_namespace()
-        _settings = encode_settings(_namespace)
+        _job.current = job = _job.Job()
+        job.namespace = namespace or _job.anonymous_namespace()
+        job.labels = _labels.check_labels(labels)
+        gpus, job.gpus = _accelerators.find(quantity("num_gpus", num_gpus))
+        job.accelerator = _accelerators.kind() if gpus else None
+        cpus, totals = node_totals(num_cpus, gpus, resources, memory)
+        _settings = encode_settings(job.fields())
         argv, env = template_command()
         _node = _from_core(
             _core.Node.start,
@@ -126,7 +136,9 @@ def init(
             settings=_settings,
         )
         try:
-            _hot.set_session(_hot.Session(_node))
+            session = _hot.Session(_node)
+            session.record_tasks(_config.get("timeline") == "on")
+            _hot.set_session(session)
             from ._service import Service
 
             _service = Service(_node)
@@ -164,51 +176,18 @@ def shutdown() -> None:
     service.stop(settle_futures=not _exiting)
 
 
+def trace_events() -> list[tuple[int, int, int, int, bytes]]:
+    """(task, began, ended, pid, name) of tasks that were recorded; see `bolide._node_state`."""
+    if _node is None:
+        need_session()
+        raise RuntimeError("timeline() was called in a task; only the driver can ask for it")
+    return _node.trace_events()
+
+
 def is_initialized() -> bool:
     """Whether the runtime runs in this process. Follows Ray's page "ray.is_initialized"."""
     session = _hot.current_session()
     return session is not None and session.alive
-
-
-def cluster_resources() -> dict[str, float]:
-    """All resources of the node, by name. Follows Ray's page "ray.cluster_resources"."""
-    return {name: total for name, (total, _) in _need_node().resources()}
-
-
-def available_resources() -> dict[str, float]:
-    """The resources that no task holds now, by name; those used up are left out, as in Ray."""
-    return {name: free for name, (_, free) in _need_node().resources() if free > 0}
-
-
-def nodes() -> list[dict[str, Any]]:
-    """One entry: this machine. Follows Ray's page "ray.nodes"."""
-    node = _need_node()
-    return [
-        {
-            "NodeID": f"{_hot.current_session().id:056x}",
-            "Alive": True,
-            "NodeManagerAddress": "127.0.0.1",
-            "NodeManagerHostname": os.uname().nodename,
-            "Resources": {name: total for name, (total, _) in node.resources()},
-            "Labels": {},
-        }
-    ]
-
-
-def current_namespace() -> str:
-    """Where the names of actors count that this process makes or looks up."""
-    return _namespace
-
-
-def enter_namespace(namespace: str) -> None:
-    """In a worker: the namespace of its job."""
-    global _namespace
-    _namespace = namespace
-
-
-def _anonymous_namespace() -> str:
-    digits = os.urandom(16).hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def ensure_started() -> None:
@@ -224,19 +203,24 @@ def refresh_settings() -> None:
     node = _node
     if node is None:
         return
-    settings = encode_settings(_namespace)
+    settings = encode_settings(_job.current.fields())
     if settings != _settings:
         _from_core(node.set_settings, settings)
         _settings = settings
 
 
-def _need_node() -> _core.Node:
-    if _node is None:
-        session = _hot.current_session()
+def need_session() -> _hot.Session:
+    """The session of this process, driver or worker.
+
+    Raises:
+        RuntimeError: there is none; this function starts none.
+    """
+    session = _hot.current_session()
+    if session is None or not session.alive:
         if session is not None and session.forked:
             _auto_init(session)  # raises
         raise RuntimeError("bolide is not running in this process; call bolide.init() first")
-    return _node
+    return session
 
 
 def _auto_init(session: Any) -> None:
@@ -254,39 +238,6 @@ def _auto_init(session: Any) -> None:
     with _lock:
         if not is_initialized():
             init()
-
-
-def _resources(
-    num_cpus: float | None, num_gpus: float | None, resources: dict[str, float] | None
-) -> tuple[float, list[tuple[str, float]]]:
-    cpus = _quantity("num_cpus", num_cpus)
-    if cpus is None:
-        cpus = float(_config.get("num_cpus") or _core.usable_cores())
-    totals = []
-    gpus = _quantity("num_gpus", num_gpus)
-    if gpus:
-        totals.append(("GPU", gpus))
-    totals.append(("memory", float(_core.total_memory())))
-    for name, value in dict(resources or {}).items():
-        if not isinstance(name, str) or not name or name in ("CPU", "GPU", "memory"):
-            raise ValueError(
-                f"resources has the name {name!r}, but it takes names of custom resources; use "
-                "num_cpus, num_gpus and object_store_memory for the others"
-            )
-        quantity = _quantity(f"resources[{name!r}]", value)
-        if quantity:
-            totals.append((name, quantity))
-    return cpus, totals
-
-
-def _quantity(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not 0 <= value <= 1e9:
-        raise ValueError(f"{name} is {value!r}, but it must be from 0 to 1e9")
-    return float(value)
 
 
 def _check_keywords(
@@ -324,7 +275,7 @@ def _check_keywords(
 
 
 def _context() -> RayContext:
-    return RayContext(_hot.current_session().id, _namespace)
+    return RayContext(_hot.current_session().id, _job.current.namespace)
 
 
 def _at_exit() -> None:

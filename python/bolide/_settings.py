@@ -21,8 +21,8 @@ _BOOTSTRAP = (
 )
 
 
-def encode_settings(namespace: str) -> bytes:
-    """This process's sys.path, directory, environment, arguments, namespace, and what `ray` is."""
+def encode_settings(job: dict[str, Any]) -> bytes:
+    """This process's sys.path, directory, environment, arguments and job, and what `ray` is."""
     try:
         cwd = os.getcwd()
     except OSError:  # it was removed
@@ -35,7 +35,7 @@ def encode_settings(namespace: str) -> bytes:
             "cwd": cwd,
             "environ": dict(os.environ),
             "argv": [str(argument) for argument in getattr(sys, "argv", [])],
-            "namespace": namespace,
+            "job": job,
             "ray": _ray_is_bolide(),
             "prefix": _config.get("log_prefix") != "never",
         }

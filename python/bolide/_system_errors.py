@@ -54,8 +54,8 @@ def make(code: int, text: bytes) -> Exception:
 
 
 def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
-    from ._actor_id import ActorID
     from ._hot import current_session
+    from ._ids import ActorID
 
     session = current_session()
     actor_id = ActorID.of(session.id, actor).hex() if session is not None else None

@@ -15,8 +15,12 @@ import os
 import signal
 import sys
 
-from . import _core, _hot, _runtime
+from . import _core, _hot, _job, _runtime
 from ._settings import apply_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(preload: list[str]) -> None:
@@ -61,7 +65,7 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         client = server.attach(order)
         session = _hot.Session(client, True)
         _hot.set_session(session)
-        _runtime.enter_namespace(settings["namespace"])
+        _enter_job(settings["job"])
         _redirect_output(settings["prefix"])
         _seed()
         status = _hot.run_worker(session)
@@ -74,6 +78,14 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         os.write(2, traceback.format_exc().encode("utf-8", "replace"))
     finally:
         os._exit(status)
+
+
+def _enter_job(fields: dict[str, Any]) -> None:
+    _job.current.enter(fields)
+    if _job.current.gpus:
+        from . import _accelerators
+
+        _accelerators.enter(_job.current.gpus)
 
 
 def _seed() -> None:

@@ -1,13 +1,15 @@
-"""`get_runtime_context`: what the code that runs can ask about itself. Here: about its actor.
+"""`get_runtime_context`: what the code that runs can ask about itself: job, node, task, actor.
 
 Follows Ray's page "Runtime Context". Thread safety: reads only.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-from . import _hot, _runtime
+from . import _hot, _job
+from ._runtime import need_session as _session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +19,99 @@ if TYPE_CHECKING:
 class RuntimeContext:
     """What there is to know about the driver, task or actor that asks."""
 
+    def get_job_id(self) -> str:
+        """The id of the job: 8 hexadecimal digits, the same for all of a session."""
+        return _hot.JOB.hex()
+
+    def get_node_id(self) -> str:
+        """The id of the node: 56 hexadecimal digits, as `nodes()` tells it."""
+        from ._ids import NodeID
+
+        return NodeID.of(_session().id).hex()
+
+    def get_worker_id(self) -> str:
+        """The id of this process, driver or worker: 56 hexadecimal digits."""
+        from ._ids import WorkerID
+
+        return WorkerID.of(_session().id, os.getpid()).hex()
+
+    def get_task_id(self) -> str | None:
+        """The id of the task or call that runs: 48 hexadecimal digits; None in the driver."""
+        number = _hot.running_task()[0]
+        return _hot.task_id_bytes(number).hex() if number else None
+
+    def get_task_name(self) -> str | None:
+        """Its option `name`, else what its function is called; None in the driver."""
+        _, name, function = _hot.running_task()
+        return name or function
+
+    def get_task_function_name(self) -> str | None:
+        """What the function or method that runs is called; None in the driver."""
+        return _hot.running_task()[2]
+
+    def get_assigned_resources(self) -> dict[str, float]:
+        """What the task or actor holds: names of resources to quantities. {} in the driver."""
+        _session()
+        return dict(_hot.assigned_resources())
+
+    def get_accelerator_ids(self) -> dict[str, list[str]]:
+        """The accelerators that the task or actor holds, by kind: {"GPU": ["0"]}."""
+        from ._accelerators import shown
+
+        return {"GPU": shown()}
+
+    def get_resource_ids(self) -> dict[str, list[str]]:
+        """Ray's earlier name of `get_accelerator_ids`."""
+        return self.get_accelerator_ids()
+
+    def get_node_labels(self) -> dict[str, str]:
+        """The labels of the node: those given to init, and the runtime's own under ray.io/."""
+        return _job.current.node_labels()
+
+    def get_placement_group_id(self) -> None:
+        """None: this version has no placement groups."""
+
+    def get_session_name(self) -> str:
+        """A name for the session of the driver."""
+        return f"session_{_session().id:016x}"
+
+    def get_temp_dir(self) -> str:
+        """Where temporary files go."""
+        import tempfile
+
+        return tempfile.gettempdir()
+
+    @property
+    def gcs_address(self) -> str:
+        """Empty: nothing listens, the node is in the driver's process."""
+        return ""
+
+    @property
+    def runtime_env(self) -> dict:
+        """The runtime environment of the job, of which this version has none."""
+        return {}
+
+    def get_runtime_env_string(self) -> str:
+        """The same as JSON."""
+        import json
+
+        return json.dumps(self.runtime_env)
+
+    def get(self) -> dict[str, object]:
+        """Job, node, task and actor in one dict, without what there is not here."""
+        found = {
+            "job_id": self.get_job_id(),
+            "node_id": self.get_node_id(),
+            "namespace": self.namespace,
+            "task_id": self.get_task_id(),
+            "actor_id": self.get_actor_id(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     @property
     def namespace(self) -> str:
         """Where the names of actors count that are made or looked up here."""
-        return _runtime.current_namespace()
+        return _job.current.namespace
 
     def get_actor_id(self) -> str | None:
         """The id of this actor as 32 hexadecimal digits; None outside of actors."""

@@ -6,11 +6,13 @@ Never imported as `bolide._ray`; see `bolide._drop_in`.
 import importlib as _importlib
 
 from bolide import *  # noqa: F403
-from bolide import _drop_in
+from bolide import ObjectRef, _drop_in
+from bolide._ids import ActorID, JobID, NodeID, TaskID, WorkerID  # noqa: F401
 
 __version__ = "2.60.0"  # whose documentation bolide follows; libraries ask for a least one
 __commit__ = ""
 
+ObjectID = ObjectRef
 SCRIPT_MODE, WORKER_MODE, LOCAL_MODE = 0, 1, 2
 
 

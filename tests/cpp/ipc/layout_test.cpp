@@ -56,6 +56,9 @@ TEST_CASE("layout: the fixed part of every record is a multiple of 8 bytes") {
   CHECK(sizeof(YieldRecord) == 16);
   CHECK(sizeof(CreditRecord) == 24);
   CHECK(sizeof(NextRecord) == 32);
+  CHECK(sizeof(TraceRecord) == 32);
+  CHECK(sizeof(DeviceList) == 8);
+  CHECK(sizeof(DeviceShare) == 8);
   CHECK(sizeof(LogHeader) == 8);
   CHECK(sizeof(ActorExit) == 8);
   CHECK(sizeof(KillRecord) == 16);

@@ -16,6 +16,7 @@ def test_defaults():
         "start_timeout_s": 60.0,
         "log_prefix": "auto",
         "max_blocked_per_core": 4,
+        "timeline": "off",
         "fault": "",
         "fault_seed": "",
     }

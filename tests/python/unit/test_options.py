@@ -165,8 +165,7 @@ def test_an_unknown_option_lists_the_nearest():
     ("given", "usual"),
     [
         ({"runtime_env": {"env_vars": {"A": "1"}}}, ""),
-        ({"accelerator_type": "A100"}, ""),
-        ({"label_selector": {"a": "b"}}, ""),
+        ({"fallback_strategy": [{"num_cpus": 1}]}, ""),
     ],
 )
 def test_what_is_not_carried_out_yet_is_refused(given, usual):
