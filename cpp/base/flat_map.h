@@ -74,6 +74,12 @@ class FlatMap {
       if (slots_[i].key != 0) visit(slots_[i].key, slots_[i].value);
     }
   }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (size_t i = 0; i < capacity_; ++i) {
+      if (slots_[i].key != 0) visit(slots_[i].key, std::as_const(slots_[i].value));
+    }
+  }
 
   void clear() {
     slots_.reset();

@@ -25,6 +25,7 @@ enum class RecordType : uint16_t {
   kShutdown = 9,
   kCredit = 10,  // CreditRecord
   kDevices = 11,  // DeviceList: the GPUs for the tasks that follow
+  kChunkRetired = 12,  // ChunkNotice: use it for nothing more, give it back when it is empty
   // client -> node
   kHello = 32,       // HelloRecord
   kResult = 33,      // ResultHeader, then `returns` values, each as in kValue

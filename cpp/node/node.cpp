@@ -67,7 +67,7 @@ Status Node::open() {
   page->magic = ipc::kBellMagic;
   page->version = 1;
   bell_ = ipc::BellWriter(page);
-  for (os::Event* event : {&waiter_event_, &supervisor_event_}) {
+  for (os::Event* event : {&attention_event_, &waiter_event_, &supervisor_event_}) {
     auto made = os::Event::create();
     if (!made.is_ok()) return made.status().clone();
     *event = made.take();
@@ -175,6 +175,7 @@ void Node::close_descriptors() {
     supervisor_event_ = os::Event();
   }
   waiter_event_ = os::Event();
+  attention_event_ = os::Event();
   bell_ = ipc::BellWriter();
   bell_memory_ = os::Mapping();
   bell_memfd_.reset();
@@ -205,7 +206,7 @@ std::vector<Task*> Node::unfinished_tasks() {
 void Node::bury(WorkerLink* link) {
   link->held.for_each([&](uint64_t id, uint32_t) { objects_.release(objects_.find(ObjectId{id})); });
   link->held.clear();
-  for (const Location& span : link->jumbo_spans) arena_.free(span);
+  for (const Location& span : link->jumbo_spans) free_span(span);
   const ClientId client = link->client;
   remove_link(link);
   for (ChunkId chunk : objects_.registry().orphan(client)) chunk_closed(chunk);
@@ -276,7 +277,8 @@ void Node::start_worker() {
     WorkerLink* link = made->get();
     const int fds[kForkFds] = {link->memfd.get(),      link->peer_socket.get(),
                                bell_memfd_.get(),      waiter_event_.fd(),
-                               supervisor_event_.fd(), settings_.get()};
+                               supervisor_event_.fd(), attention_event_.fd(),
+                               settings_.get()};
     status = template_.request_fork(worker, settings_bytes_, fds);
     link->memfd.reset();
     link->peer_socket.reset();

@@ -16,6 +16,7 @@
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_telling.cpp  resources, and what was run when
 //   node_records.cpp  what arrives through a worker's ring
+//   node_store.cpp    room in the store, chunks, what happens when bytes go
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
 #pragma once
@@ -225,7 +226,6 @@ class BOLIDE_API Node : public Client,
   ObjectEntry* return_entry(Task* task, uint32_t index);
   store::ValueBytes bytes_of(ObjectEntry* entry);
   Status book_value(ObjectEntry* entry, ClientId owner);
-  static Status closed_status();
 
   // node_retries.cpp
   void task_lost(Task* task, const std::string& how, int pid);
@@ -306,8 +306,6 @@ class BOLIDE_API Node : public Client,
   Status on_ask(WorkerLink& link, ipc::Reader& in, bool value);
   Status on_blocked(WorkerLink& link, ipc::Reader& in, bool blocked);
   Status on_hand_back(WorkerLink& link, ipc::Reader& in);
-  Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
-  Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
   Status on_define_class(WorkerLink& link, ipc::Reader& in);
   Status on_log(WorkerLink& link, ipc::Reader& in);
   Status on_jumbo(WorkerLink& link, ipc::Reader& in);
@@ -341,6 +339,7 @@ class BOLIDE_API Node : public Client,
 
   WorkerLink* link_of(const sched::Worker& worker) const;
   WorkerLink* link_of(uint32_t worker) const;
+  WorkerLink* link_of(ClientId client) const { return link_of(client.value - 1); }
   void remove_link(WorkerLink* link);
   std::vector<Task*> unfinished_tasks();
   void drop_task(Task* task);
@@ -348,8 +347,14 @@ class BOLIDE_API Node : public Client,
   bool await_waiters(MutexLock& lock);
   void close_descriptors();
   ObjectId next_ids(uint32_t count);
+
+  // node_store.cpp
+  Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
+  Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
   const std::byte* resolve_locked(const Location& where);
   Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
+  void free_span(const Location& where);
+  void retire(ChunkId chunk);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
 
   const NodeOptions options_;
@@ -409,6 +414,7 @@ class BOLIDE_API Node : public Client,
   ipc::BellWriter bell_;
   os::Event waiter_event_;
   os::Event supervisor_event_;
+  os::Event attention_event_;  // each ring wakes the attendant of every worker
   uint32_t waiting_threads_ = 0;
   uint32_t watched_by_queues_ = 0;
   ipc::Urgency asked_in_background_ = ipc::Urgency::kAwake;

@@ -93,7 +93,7 @@ bool Node::withdraw(Task* task) {
     sched::Worker& worker = *task->worker;
     std::vector<Location> unsent;
     const bool ours = link_of(worker)->take_back_one(task, &unsent);
-    for (const Location& span : unsent) arena_.free(span);
+    for (const Location& span : unsent) free_span(span);
     if (!ours) return false;
     if (task->calls != nullptr) {
       calls_.withdrawn(task);

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "node/node.h"
-#include "store/sizes.h"
+#include "node/refusals.h"
 
 namespace bolide::node {
 namespace {
@@ -13,10 +13,6 @@ constexpr size_t kReleasesPerNudge = 4096;
 constexpr uint64_t kLargeObject = 1 << 20;
 
 }  // namespace
-
-Status Node::closed_status() {
-  return Status(Code::kClosed, "the runtime was shut down; call bolide.init() to start a new one");
-}
 
 ObjectId Node::next_ids(uint32_t count) {
   const ObjectId id = make_object_id(kDriver, next_counter_);
@@ -110,68 +106,18 @@ Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
   return entry;
 }
 
-Status Node::try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot) {
-  for (;;) {
-    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
-      *slot = *found;
-      return Status();
-    }
-    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
-    const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
-    auto grant = objects_.registry().grant(kDriver, wanted, size, control);
-    if (!grant.is_ok()) return grant.status().clone();
-    const os::Fd& fd = *objects_.registry().fd(grant->id);
-    const Status added = arena_.add_chunk(grant->id, fd, grant->size);
-    if (!added.is_ok()) {
-      objects_.registry().close(grant->id);
-      return added.clone();
-    }
-    nudge_supervisor();  // it trims the arena when it has been quiet
-  }
-}
-
-Result<store::Slot> Node::reserve(uint64_t size, bool alone, Nanos deadline) {
-  MutexLock lock(mutex_);
-  for (;;) {
-    if (closed_) return closed_status();
-    drain_releases();
-    store::Slot slot;
-    Status tried = try_reserve(size, alone, false, &slot);
-    if (tried.is_ok()) return slot;
-    if (tried.code() != Code::kFull) return tried;
-    if (close_chunks(arena_.give_back_all_empty()) > 0) continue;
-    if (now() >= deadline) return tried;
-    // Wait for somebody to give bytes back.
-    Waiter waiter;
-    space_waiters_.push_back(&waiter);
-    ++space_wanted_;
-    refresh_bell();
-    wait_turn(waiter, deadline, lock);
-    --space_wanted_;
-    space_waiters_.erase(std::find(space_waiters_.begin(), space_waiters_.end(), &waiter));
-  }
-}
-
-size_t Node::close_chunks(const std::vector<ChunkId>& chunks) {
-  for (ChunkId chunk : chunks) {
-    objects_.registry().close(chunk);
-    chunk_closed(chunk);
-  }
-  return chunks.size();
-}
-
 Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
                                       std::span<const uint64_t> contained, uint8_t flags) {
   MutexLock lock(mutex_);
   if (closed_) {
-    arena_.free(slot.where);
+    free_span(slot.where);
     return closed_status();
   }
   ObjectEntry* entry = objects_.add(next_ids(1), 1);
   Status sealed = objects_.seal(entry, slot.where, kDriver, flags);
   if (!sealed.is_ok()) {
     objects_.table().erase(entry);
-    arena_.free(slot.where);
+    free_span(slot.where);
     return sealed;
   }
   Status held = objects_.hold_contained(entry, contained.data(),
@@ -182,30 +128,6 @@ Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
     return held;
   }
   return entry;
-}
-
-void Node::abandon(const store::Slot& slot) {
-  MutexLock lock(mutex_);
-  arena_.free(slot.where);
-}
-
-Result<os::Mapping> Node::leave(const store::Slot& slot) {
-  MutexLock lock(mutex_);
-  return arena_.leave(slot.where);
-}
-
-const std::byte* Node::resolve(const Location& where) {
-  if (const std::byte* found = views_.resolve(where)) return found;
-  MutexLock lock(mutex_);
-  return resolve_locked(where);
-}
-
-const std::byte* Node::resolve_locked(const Location& where) {
-  if (const std::byte* found = views_.resolve(where)) return found;
-  const os::Fd* fd = objects_.registry().fd(where.chunk);
-  if (fd == nullptr) return nullptr;
-  if (!views_.add(where.chunk, *fd, objects_.registry().size(where.chunk)).is_ok()) return nullptr;
-  return views_.resolve(where);
 }
 
 ObjectEntry* Node::acquire(ObjectId id) {

@@ -49,7 +49,14 @@ void Node::drain_releases() {
 void Node::flush_links() {
   fail_unsendable();
   if (!unreferenced_.empty()) end_unreferenced_actors();
-  for (WorkerLink* link : dirty_) link->flush();
+  bool busy = false;
+  for (WorkerLink* link : dirty_) {
+    link->flush();
+    if (!link->needs_attention) continue;
+    link->needs_attention = false;
+    busy |= link->is_busy();
+  }
+  if (busy) attention_event_.ring();
   std::erase_if(dirty_, [](WorkerLink* link) { return !link->has_overflow(); });
 }
 

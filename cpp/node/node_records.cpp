@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "node/node.h"
+#include "node/refusals.h"
 #include "os/futex.h"
 #include "os/process.h"
 
@@ -14,10 +15,6 @@ namespace {
 using ipc::RecordType;
 
 constexpr int kRecordsPerTurn = 1024;
-
-Status malformed(const char* what) {
-  return Status(Code::kCorrupt, std::string("a worker sent a malformed record: ") + what);
-}
 
 }  // namespace
 
@@ -108,7 +105,7 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
         return span.chunk == where.chunk && span.offset == where.offset;
       });
       if (it == spans.end()) return malformed("it freed a span that it was not sent");
-      arena_.free(*it);
+      free_span(*it);
       spans.erase(it);
       return Status();
     }
@@ -303,45 +300,6 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
   return Status();
 }
 
-Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
-  const auto request = in.take<ipc::ChunkRequest>();
-  if (!in.ok()) return malformed("a request for memory");
-  auto grant = objects_.registry().grant(link.client, request.chunk_size, request.wanted,
-                                         request.control != 0);
-  if (!grant.is_ok() && grant.status().code() == Code::kFull &&
-      close_chunks(arena_.give_back_all_empty()) > 0) {
-    grant = objects_.registry().grant(link.client, request.chunk_size, request.wanted,
-                                      request.control != 0);
-  }
-  mark_dirty(link);
-  if (!grant.is_ok()) {
-    const std::string& text = grant.status().message();
-    const ipc::ChunkRefusal refusal{request.wanted, static_cast<uint32_t>(text.size()), 0};
-    link.send(RecordType::kChunkRefused, sizeof refusal + ipc::align8(text.size()),
-              [&](std::byte* to) {
-                ipc::Writer out(to);
-                out.put(refusal);
-                out.bytes(text.data(), text.size());
-              });
-    return Status();
-  }
-  link.chunks.insert(grant->id.value);
-  link.send_descriptor(grant->id.value, *objects_.registry().fd(grant->id));
-  const ipc::ChunkNotice notice{grant->size, grant->id.value, 1};
-  link.send(RecordType::kChunk, sizeof notice,
-            [&](std::byte* to) { ipc::Writer(to).put(notice); });
-  return Status();
-}
-
-Status Node::on_chunk_returned(WorkerLink& link, ipc::Reader& in) {
-  const auto notice = in.take<ipc::ChunkNotice>();
-  if (!in.ok() || !objects_.registry().give_back(ChunkId{notice.chunk}, link.client)) {
-    return malformed("it returned memory that is not its own, or in use");
-  }
-  chunk_closed(ChunkId{notice.chunk});
-  return Status();
-}
-
 Status Node::on_define_class(WorkerLink&, ipc::Reader& in) {
   const auto header = in.take<ipc::ClassHeader>();
   if (!in.ok() || header.entries > 1024) return malformed("a scheduling class");
@@ -392,31 +350,6 @@ Status Node::on_jumbo(WorkerLink& link, ipc::Reader& in) {
 }
 
 // ---- what the reference table asks for
-
-void Node::span_freed(ClientId owner, const Location& where) {
-  for (Waiter* waiter : space_waiters_) notify(*waiter);
-  if (owner == ClientId{1}) {
-    arena_.free(where);
-    return;
-  }
-  WorkerLink* link = link_of(owner.value - 1);  // see start_worker
-  if (link == nullptr) return;
-  link->send(RecordType::kFreeSpan, sizeof where,
-             [&](std::byte* to) { ipc::Writer(to).put(where); });
-  mark_dirty(*link);
-}
-
-void Node::chunk_closed(ChunkId chunk) {
-  views_.drop(chunk);
-  for (Waiter* waiter : space_waiters_) notify(*waiter);
-  for (const auto& [id, link] : links_) {
-    if (link->chunks.erase(chunk.value) == 0) continue;
-    const ipc::ChunkNotice notice{0, chunk.value, 0};
-    link->send(RecordType::kChunkClosed, sizeof notice,
-               [&](std::byte* to) { ipc::Writer(to).put(notice); });
-    mark_dirty(*link);
-  }
-}
 
 void Node::function_freed(ObjectId function) {
   --functions_;

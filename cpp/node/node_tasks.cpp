@@ -292,7 +292,7 @@ void Node::mark_dirty(WorkerLink& link) {
 void Node::take_back(sched::Worker& worker) {
   std::vector<Location> unsent;
   const std::vector<Task*> tasks = link_of(worker)->take_back(&unsent);
-  for (const Location& span : unsent) arena_.free(span);
+  for (const Location& span : unsent) free_span(span);
   for (size_t i = tasks.size(); i-- > 0;) scheduler_.taken_back(worker, tasks[i]);
 }
 

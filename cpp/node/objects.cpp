@@ -22,7 +22,7 @@ Status Objects::hold_contained(ObjectEntry* entry, const uint64_t* ids, uint32_t
 }
 
 Status Objects::seal(ObjectEntry* entry, const Location& where, ClientId owner, uint8_t flags) {
-  Status sealed = registry_.seal_object(where, owner);
+  Status sealed = registry_.seal_object(where, owner, entry->id);
   if (!sealed.is_ok()) return sealed;
   table_.set_stored(entry, where, flags);
   return Status();
@@ -43,7 +43,7 @@ void Objects::free_all(ObjectEntry* first) {
     if ((entry->value_flags & ipc::kStream) != 0) owner_.stream_freed(entry->id);
     if (entry->holding == Holding::kStored) {
       const Location where = entry->where;
-      if (auto freed = registry_.free_object(where)) {
+      if (auto freed = registry_.free_object(where, entry->id)) {
         if (!freed->orphaned) {
           owner_.span_freed(freed->owner, where);
         } else if (freed->empty) {

@@ -29,7 +29,7 @@ void Node::supervise() {
     // A thread that submits drains on its way; a second party would only fight it for the lock.
     const bool submitting = now() - submit_drained_ < kSubmittingWithin;
     if (!has_leader() && !submitting) drain();
-    close_chunks(arena_.trim(now()));
+    for (ChunkId chunk : objects_.registry().surplus(now())) retire(chunk);
     check_deadlines();
     if (now() >= interrupt_again_) send_interrupts();
     if (now() >= streams_due_) grant_due();
@@ -46,7 +46,7 @@ void Node::supervise() {
     }
     if (const auto look = scheduler_.next_look(time)) until = std::min(until, *look);
     if (submitting) until = std::min(until, time + kMillisecond);
-    if (const auto trim = arena_.next_trim(time)) until = std::min(until, *trim);
+    if (const auto due = objects_.registry().next_surplus(time)) until = std::min(until, *due);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
     until = std::min({until, interrupt_again_, streams_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);

@@ -16,12 +16,13 @@
 
 namespace bolide::node {
 
-// node -> template: fork a worker. Descriptors: link, socket, bell page, two bells, settings.
+// node -> template: fork a worker. Descriptors: link, socket, bell page, two bells, the event that
+// asks for attention, settings.
 struct ForkRequest {
   uint32_t worker;
   uint32_t settings_bytes;
 };
-inline constexpr size_t kForkFds = 6;
+inline constexpr size_t kForkFds = 7;
 
 // template -> node.
 enum class TemplateEvent : uint32_t { kForked = 1, kForkFailed = 2, kExited = 3 };

@@ -63,7 +63,8 @@ bool TemplateServer::next(ForkOrder* order) {
     order->descriptors.bell = std::move(fds[2]);
     order->descriptors.waiter_event = std::move(fds[3]);
     order->descriptors.supervisor_event = std::move(fds[4]);
-    order->settings = std::move(fds[5]);
+    order->descriptors.attention_event = std::move(fds[5]);
+    order->settings = std::move(fds[6]);
     return true;
   }
   end_children();

@@ -2,7 +2,6 @@
 // worker_loop.cpp.
 #include "node/worker_client.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -52,6 +51,7 @@ Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
   client->socket_ = std::move(d.socket);
   client->events_[0] = std::move(d.waiter_event);
   client->events_[1] = std::move(d.supervisor_event);
+  client->attention_event_ = std::move(d.attention_event);
   client->owner_ = std::move(d.owner);
   client->tasks_ = ipc::RingConsumer(tasks, ipc::kRingCapacity);
   client->replies_ = ipc::RingProducer(replies, ipc::kRingCapacity);
@@ -62,18 +62,14 @@ Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
       static_cast<void>(os::restore_fd_limit({header.soft_fds, limit->hard}));
     }
   }
-  // Nothing of this process outlives the node: neither it nor what its tasks have started. A worker
-  // of which the node never learned, because the template died before it could tell, sees that by
-  // the end of its socket: the node closes it when it gives a worker up.
-  auto watcher = os::start_thread("bolide-owner", [raw = client.get()] {
-    pollfd items[] = {{raw->owner_.get(), POLLIN, 0}, {raw->socket_.get(), 0, 0}};
-    while (os::poll_fds(items, 2, -1) <= 0) {
-    }
-    os::kill_group(os::own_pid(), SIGKILL);
-    os::end_process(1);
-  });
-  if (!watcher.is_ok()) return watcher.status().clone();
-  client->watcher_ = watcher.take();
+  // A worker of which the node never learned, because the template died before it could tell, sees
+  // that by the end of its socket: the node closes it when it gives a worker up.
+  auto watch = os::EventWatch::create(client->owner_, client->socket_, client->attention_event_);
+  if (!watch.is_ok()) return watch.status().clone();
+  client->watch_ = watch.take();
+  auto attendant = os::start_thread("bolide-owner", [raw = client.get()] { raw->attend(); });
+  if (!attendant.is_ok()) return attendant.status().clone();
+  client->attendant_ = attendant.take();
 
   MutexLock lock(client->mutex_);
   const ipc::HelloRecord hello{os::own_pid()};
@@ -83,7 +79,20 @@ Result<std::unique_ptr<WorkerClient>> WorkerClient::attach(Descriptors d) {
   return client;
 }
 
-WorkerClient::~WorkerClient() { watcher_.abandon(); }
+WorkerClient::~WorkerClient() { attendant_.abandon(); }
+
+// attend is the life of the attendant, a thread that runs no Python: it waits for the end of the
+// node and, when the node asks for attention, reads the ring while the main thread is in user
+// code, so that memory need not wait for the end of a task.
+void WorkerClient::attend() {
+  while (watch_->wait() == os::EventWatch::Woken::kRung) {
+    MutexLock lock(mutex_);
+    if (!has_leader()) drain();  // a thread that leads reads by itself
+  }
+  // Nothing of this process outlives the node: neither it nor what its tasks have started.
+  os::kill_group(os::own_pid(), SIGKILL);
+  os::end_process(1);
+}
 
 ObjectId WorkerClient::next_ids(uint32_t count) {
   const ObjectId id = make_object_id(ClientId{header_.client}, next_counter_);
@@ -325,7 +334,24 @@ Result<store::Slot> WorkerClient::reserve(uint64_t size, bool alone, Nanos deadl
 
 void WorkerClient::abandon(const store::Slot& slot) {
   MutexLock lock(mutex_);
-  arena_.free(slot.where);
+  free_span(slot.where);
+}
+
+// free_span takes back a place in a chunk of ours; a chunk that the node wants goes with its last.
+void WorkerClient::free_span(const Location& where) {
+  arena_.free(where);
+  return_chunks(arena_.take_ended());
+}
+
+void WorkerClient::return_chunks(const std::vector<ChunkId>& chunks) {
+  if (chunks.empty()) return;
+  for (ChunkId chunk : chunks) {
+    views_.drop(chunk);
+    const ipc::ChunkNotice notice{0, chunk.value, 0};
+    push(RecordType::kChunkReturned, sizeof notice,
+         [&](std::byte* to) { ipc::Writer(to).put(notice); });
+  }
+  publish(Urgency::kWhenSleeping);  // somebody may be waiting for that memory
 }
 
 Result<os::Mapping> WorkerClient::leave(const store::Slot& slot) {

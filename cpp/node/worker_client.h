@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "ipc/cursor.h"
 #include "ipc/link.h"
 #include "node/client.h"
+#include "os/event_watch.h"
 #include "os/thread.h"
 
 namespace bolide::node {
@@ -45,7 +47,7 @@ struct TaskView {
 class BOLIDE_API WorkerClient : public Client {
  public:
   struct Descriptors {
-    os::Fd link, socket, bell, waiter_event, supervisor_event, owner;
+    os::Fd link, socket, bell, waiter_event, supervisor_event, attention_event, owner;
   };
   // attach maps the link and says hello. After a fork, in the new process, before any thread.
   static Result<std::unique_ptr<WorkerClient>> attach(Descriptors descriptors);
@@ -192,6 +194,9 @@ class BOLIDE_API WorkerClient : public Client {
                          Location* jumbo_at);
   void release_space(bool all = false);
   std::byte* grow_result(uint64_t size);
+  void attend();
+  void free_span(const Location& where);
+  void return_chunks(const std::vector<ChunkId>& chunks);
   bool take_task(TaskView* task);
   void read_task(const std::byte* data, uint64_t size, TaskView* task);
   void take_stashed(TaskView* task);
@@ -210,7 +215,9 @@ class BOLIDE_API WorkerClient : public Client {
   os::Mapping bell_memory_;
   os::Fd socket_;
   os::Fd events_[2];
+  os::Fd attention_event_;
   os::Fd owner_;
+  std::optional<os::EventWatch> watch_;  // what the attendant waits for
   ipc::RingConsumer tasks_;
   ipc::RingProducer replies_;
   ipc::BellReader bell_;
@@ -259,7 +266,6 @@ class BOLIDE_API WorkerClient : public Client {
   std::unordered_map<uint64_t, Ahead> streams_;
 
   // waiting
-  Nanos sleep_until_ = 0;  // when the arena must be trimmed
   bool awaits_taker_ = false;  // who leads can read on when the task at the head has been taken
   std::atomic<uint32_t> heads_taken_{0};  // futex word of that
   uint32_t signal_ = 0;  // of the word it sleeps on, before the last look at the ring
@@ -275,7 +281,7 @@ class BOLIDE_API WorkerClient : public Client {
   Mutex release_mutex_;
   std::vector<ObjectEntry*> released_ GUARDED_BY(release_mutex_);
   std::atomic<bool> has_released_{false};
-  os::Thread watcher_;
+  os::Thread attendant_;
 };
 
 }  // namespace bolide::node

@@ -71,6 +71,10 @@ class BOLIDE_API WorkerLink {
 
   // flush moves waiting records into the ring, publishes, and wakes the worker if it sleeps.
   void flush();
+  // is_busy: it will not read its ring before it has done something else.
+  bool is_busy() const {
+    return tasks.control()->consumer_waiting.load(std::memory_order_seq_cst) == 0;
+  }
   bool has_overflow() const { return !overflow_.empty() || !descriptors_.empty(); }
 
   // find_outstanding is the entry of that sequence number, nullptr if there is none.
@@ -105,6 +109,7 @@ class BOLIDE_API WorkerLink {
   bool hello = false;
   bool retiring = false;        // told to leave
   bool failed = false;          // protocol error: killed, its death is being awaited
+  bool needs_attention = false;  // it was sent what must not wait for the end of its task
   ipc::RingProducer tasks;
   ipc::RingConsumer replies;
   os::Fd memfd;

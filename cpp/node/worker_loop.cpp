@@ -157,11 +157,15 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
       for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
     }
+    case RecordType::kChunkRetired:
+      arena_.retire(ChunkId{in.take<ipc::ChunkNotice>().chunk});
+      return_chunks(arena_.take_ended());
+      break;
     case RecordType::kChunkClosed:
       views_.drop(ChunkId{in.take<ipc::ChunkNotice>().chunk});
       break;
     case RecordType::kFreeSpan:
-      arena_.free(in.take<Location>());
+      free_span(in.take<Location>());
       for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
     case RecordType::kCredit:
@@ -271,14 +275,6 @@ void WorkerClient::before_sleep() { prepare_sleep(ipc::kOnSignal); }
 void WorkerClient::prepare_sleep(ipc::Waiting how) {
   flush_releases();
   if (!task_at_head_.load(std::memory_order_relaxed) && !holds_record_) release_space(true);
-  const Nanos time = now();
-  for (ChunkId chunk : arena_.trim(time)) {
-    views_.drop(chunk);
-    const ipc::ChunkNotice notice{0, chunk.value, 0};
-    push(RecordType::kChunkReturned, sizeof notice,
-         [&](std::byte* to) { ipc::Writer(to).put(notice); });
-  }
-  sleep_until_ = arena_.next_trim(time).value_or(INT64_MAX);
   tasks_.control()->consumer_waiting.store(how, std::memory_order_seq_cst);  // partner: publish
   // The task at the head is another thread's to take; what lies behind it can be read afterwards.
   awaits_taker_ = task_at_head_.load(std::memory_order_relaxed);  // written under the lock
@@ -294,7 +290,7 @@ void WorkerClient::ring_for_unread() {
 }
 
 bool WorkerClient::sleep(Nanos until) {
-  const Nanos left = std::min(until, sleep_until_) - now();
+  const Nanos left = until - now();
   if (left <= 0) return true;
   // Only this thread, which leads, writes awaits_taker_: so it may read it without the lock.
   const std::atomic<uint32_t>& word = awaits_taker_ ? heads_taken_ : tasks_.control()->data_signal;

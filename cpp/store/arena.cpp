@@ -41,7 +41,11 @@ std::optional<Slot> Arena::allocate_alone(uint64_t size) {
 
 Result<os::Mapping> Arena::leave(const Location& where) {
   const auto found = chunks_.find(where.chunk);
-  if (found == chunks_.end() || found->second->use != Use::kOwn) {
+  const Chunk* chunk = found == chunks_.end() ? nullptr : found->second.get();
+  // Nothing else will come into a chunk of one object, or into a retired one.
+  const bool alone = chunk != nullptr && chunk->spans.used() == span_size(where.size) &&
+                     (chunk->use == Use::kOwn || chunk->use == Use::kRetired);
+  if (!alone) {
     return Status(Code::kInvalid, "chunk " + std::to_string(where.chunk.value) +
                                       " is not one that holds a single object of this client");
   }
@@ -84,6 +88,7 @@ bool Arena::free(const Location& where) {
   if (chunk->spans.empty()) {
     chunk->empty_since = changes_;
     if (chunk->use == Use::kOwn) spare_.push_back(chunk);
+    if (chunk->use == Use::kRetired) ended_.push_back(forget(chunk));
   }
   BOLIDE_AUDIT(is_valid(), "the arena broke an invariant in free");
   return true;
@@ -96,25 +101,17 @@ std::byte* Arena::writable(const Location& where) {
   return in_range(where, mapping.size()) ? mapping.data() + where.offset : nullptr;
 }
 
-std::optional<Nanos> Arena::next_trim(Nanos now) {
-  note_changes(now);
-  if (unsettled_.empty() && warm_bytes() <= kWarmBytes) return std::nullopt;
-  return quiet_since_ + kQuiet;
-}
-
-std::vector<ChunkId> Arena::trim(Nanos now) {
-  note_changes(now);
-  std::vector<ChunkId> given_back;
-  if (now - quiet_since_ < kQuiet) return given_back;
-  uint64_t warm = warm_bytes();
-  for (Chunk* chunk : empty_chunks()) {
-    // A chunk that was granted and never used is of no worth to anybody, but the node charges it.
-    const uint64_t touched = chunk->spans.high_water();
-    if (touched != 0 && warm <= kWarmBytes) continue;
-    warm -= touched;
-    given_back.push_back(forget(chunk));
+void Arena::retire(ChunkId id) {
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end()) return;
+  Chunk* chunk = found->second.get();
+  if (chunk->spans.empty()) {
+    ended_.push_back(forget(chunk));
+  } else {
+    unlist(chunk);
+    chunk->use = Use::kRetired;
   }
-  return given_back;
+  BOLIDE_AUDIT(is_valid(), "the arena broke an invariant in retire");
 }
 
 std::vector<ChunkId> Arena::give_back_all_empty() {
@@ -141,6 +138,8 @@ bool Arena::is_valid() const {
       if (chunk->spans.high_water() != 0) return false;
     } else if (chunk->use == Use::kShared) {
       ++shared;
+    } else if (chunk->use == Use::kRetired) {
+      if (chunk->spans.empty()) return false;
     } else {
       ++own;
       if (chunk->spans.empty()) ++spare;
@@ -229,21 +228,20 @@ uint64_t Arena::warm_bytes() const {
   return warm;
 }
 
-void Arena::note_changes(Nanos now) {
-  if (changes_ == changes_seen_) return;
-  changes_seen_ = changes_;
-  quiet_since_ = now;
+// unlist takes the chunk out of all lists from which slots are given.
+void Arena::unlist(Chunk* chunk) {
+  if (chunk == current_) current_ = nullptr;
+  if (chunk->use == Use::kOwn) --own_chunks_;
+  std::erase(unsettled_, chunk);
+  std::erase(shared_, chunk);
+  std::erase(spare_, chunk);
 }
 
 // forget unmaps an empty chunk and drops every mention of it.
 ChunkId Arena::forget(Chunk* chunk) {
   BOLIDE_DCHECK(chunk->spans.empty(), "a chunk with objects in it was given back");
   const ChunkId id = chunk->id;
-  if (chunk == current_) current_ = nullptr;
-  if (chunk->use == Use::kOwn) --own_chunks_;
-  std::erase(unsettled_, chunk);
-  std::erase(shared_, chunk);
-  std::erase(spare_, chunk);
+  unlist(chunk);
   chunks_.erase(id);
   return id;
 }

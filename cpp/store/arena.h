@@ -11,15 +11,16 @@
 //
 // Empty chunks are kept: writing touched pages costs a fifth to a tenth of touching new ones. A
 // chunk that once held one object takes another of size s when s <= chunk <= 1.25 s + 1 MiB, the
-// most recently emptied chunk first. When nothing was allocated or freed for a second, trim()
-// gives back what exceeds 64 MiB, the longest empty chunks first. The arena reads no clock: it
-// counts changes, and a second is quiet when the count is the same at both of its ends.
+// most recently emptied chunk first. How long they are kept is the node's decision, who sees the
+// chunks of all clients (Registry::surplus): it retires one, and a retired chunk takes no more
+// objects and ends as soon as it is empty.
 //
 // Thread safety: none; the client's lock guards it. The bytes of an allocated slot may be written
 // without the lock: its chunk stays mapped until the slot is freed.
 // Invariants: 1. Only empty chunks are given back, and a chunk given back is forgotten: its id
 // never comes again. 2. spare_ holds the empty chunks of use kOwn in the order in which they
-// became empty. 3. A chunk is sealed before its first slot is handed out.
+// became empty. 3. A chunk is sealed before its first slot is handed out. 4. A retired chunk has
+// objects, and is in none of the lists.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,6 @@
 #include <vector>
 
 #include "base/api.h"
-#include "base/clock.h"
 #include "base/ids.h"
 #include "base/location.h"
 #include "base/status.h"
@@ -41,10 +41,8 @@
 
 namespace bolide::store {
 
-inline constexpr uint64_t kWarmBytes = uint64_t{64} << 20;      // what trim() leaves
 inline constexpr uint64_t kLargestShared = uint64_t{16} << 20;  // of an object, when crowded
 inline constexpr size_t kManyOwnChunks = 128;                   // descriptors are scarce
-inline constexpr Nanos kQuiet = kSecond;
 
 struct Slot {
   Location where;
@@ -86,21 +84,22 @@ class BOLIDE_API Arena {
   Status add_chunk(ChunkId id, const os::Fd& memfd, uint64_t size);
 
   // free takes back a slot. False, and nothing changes: the chunk is not ours, or that part of
-  // it is not allocated.
+  // it is not allocated. The last slot of a retired chunk ends it: see take_ended.
   bool free(const Location& where);
 
   // writable is where the bytes of a slot lie, or nullptr when no chunk of ours has that range.
   std::byte* writable(const Location& where);
 
-  // next_trim is the moment at which trim() may have something to give back; nullopt when it has
-  // nothing until the next change, so that an idle process sleeps.
-  std::optional<Nanos> next_trim(Nanos now);
+  // retire: the node wants the chunk back. It takes no more slots and ends when it is empty,
+  // which may be now. Nothing happens when the chunk is unknown.
+  void retire(ChunkId id);
 
-  // trim unmaps and forgets what is too much after a quiet second and returns the chunks; the
-  // caller tells the node.
-  std::vector<ChunkId> trim(Nanos now);
+  // take_ended returns the retired chunks that have ended; the caller tells the node.
+  std::vector<ChunkId> take_ended() { return std::exchange(ended_, {}); }
+  bool has_ended() const { return !ended_.empty(); }
 
-  // give_back_all_empty does so with every empty chunk at once, for when memory is short.
+  // give_back_all_empty forgets every empty chunk at once, for when memory is short, and returns
+  // them.
   std::vector<ChunkId> give_back_all_empty();
 
   ArenaStats stats() const;
@@ -109,7 +108,7 @@ class BOLIDE_API Arena {
   bool is_valid() const;
 
  private:
-  enum class Use : uint8_t { kUnsettled, kShared, kOwn };
+  enum class Use : uint8_t { kUnsettled, kShared, kOwn, kRetired };
 
   struct Chunk {
     Chunk(ChunkId id_, os::Mapping mapping_)
@@ -129,7 +128,7 @@ class BOLIDE_API Arena {
   Slot place(Chunk* chunk, uint64_t size);
   std::vector<Chunk*> empty_chunks() const;  // the longest empty first
   uint64_t warm_bytes() const;
-  void note_changes(Nanos now);
+  void unlist(Chunk* chunk);
   ChunkId forget(Chunk* chunk);
 
   std::unordered_map<ChunkId, std::unique_ptr<Chunk>> chunks_;
@@ -139,9 +138,9 @@ class BOLIDE_API Arena {
   Chunk* current_ = nullptr;  // of shared_, the one that gave the last slot
   size_t own_chunks_ = 0;
 
-  uint64_t changes_ = 0;       // allocations, frees and chunks added
-  uint64_t changes_seen_ = 0;  // the count when quiet_since_ was set
-  Nanos quiet_since_ = 0;
+  std::vector<ChunkId> ended_;
+
+  uint64_t changes_ = 0;  // allocations, frees and chunks added
 };
 
 }  // namespace bolide::store

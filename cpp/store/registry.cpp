@@ -62,8 +62,8 @@ Result<Grant> Registry::grant(ClientId owner, uint64_t chunk_size, uint64_t want
   auto memfd = os::create_memfd("chunk", size);
   if (!memfd.is_ok()) return memfd.status();
   const ChunkId id{++last_id_};
-  chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed});
-  charged_ += needed;
+  const auto [chunk, added] = chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed, ++changes_});
+  enter(chunk->second);
   return Grant{id, size};
 }
 
@@ -77,7 +77,7 @@ uint64_t Registry::size(ChunkId id) const {
   return found == chunks_.end() ? 0 : found->second.size;
 }
 
-Status Registry::seal_object(const Location& where, ClientId owner) {
+Status Registry::seal_object(const Location& where, ClientId owner, ObjectId object) {
   const auto found = chunks_.find(where.chunk);
   if (found == chunks_.end()) {
     return Status(Code::kNotFound, name(where) + ": there is no such chunk");
@@ -103,27 +103,44 @@ Status Registry::seal_object(const Location& where, ClientId owner) {
     if ((*seals & kNeededSeals) != kNeededSeals) {
       return Status(Code::kInvalid, name(where) + ": the client has not sealed its chunk");
     }
-    chunk.has_seals = true;
   }
+  leave(chunk);
+  chunk.has_seals = true;
   chunk.live += span;
-  const uint64_t high_water = page_round(where.offset + span);
-  if (high_water > chunk.charge) {
-    charged_ += high_water - chunk.charge;
-    chunk.charge = high_water;
-  }
+  chunk.charge = std::max(chunk.charge, page_round(where.offset + span));
+  chunk.objects.insert(object.value, where.offset);
+  chunk.changed = ++changes_;
+  enter(chunk);
   return Status();
 }
 
-std::optional<Freed> Registry::free_object(const Location& where) {
+std::optional<Freed> Registry::free_object(const Location& where, ObjectId object) {
   const auto found = chunks_.find(where.chunk);
-  if (found == chunks_.end() || !in_range(where, found->second.size)) return std::nullopt;
+  if (found == chunks_.end()) return std::nullopt;
   Chunk& chunk = found->second;
+  const uint64_t* offset = chunk.objects.find(object.value);
+  if (offset == nullptr || *offset != where.offset || where.size > chunk.size) return std::nullopt;
   const uint64_t span = span_size(where.size);
   if (span > chunk.live) return std::nullopt;
+  leave(chunk);
+  chunk.objects.erase(object.value);
   chunk.live -= span;
+  chunk.changed = ++changes_;
+  enter(chunk);
   const Freed freed{chunk.owner, chunk.orphaned, chunk.live == 0};
   if (freed.orphaned && freed.empty) erase(found);
   return freed;
+}
+
+std::vector<Lodger> Registry::objects(ChunkId id) const {
+  std::vector<Lodger> all;
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end()) return all;
+  found->second.objects.for_each(
+      [&all](uint64_t object, uint64_t offset) { all.push_back({ObjectId{object}, offset}); });
+  std::sort(all.begin(), all.end(),
+            [](const Lodger& a, const Lodger& b) { return a.offset < b.offset; });
+  return all;
 }
 
 std::vector<ChunkId> Registry::orphan(ClientId owner) {
@@ -151,11 +168,51 @@ bool Registry::give_back(ChunkId id, ClientId owner) {
   return found != chunks_.end() && found->second.owner == owner && close(id);
 }
 
+bool Registry::retire(ChunkId id) {
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end() || found->second.retired) return false;
+  leave(found->second);
+  found->second.retired = true;
+  enter(found->second);
+  return true;
+}
+
+std::optional<Nanos> Registry::next_surplus(Nanos now) {
+  note_changes(now);
+  if (!has_surplus()) return std::nullopt;
+  return quiet_since_ + kQuiet;
+}
+
+std::vector<ChunkId> Registry::surplus(Nanos now) {
+  note_changes(now);
+  std::vector<ChunkId> found;
+  if (now - quiet_since_ < kQuiet || !has_surplus()) return found;
+  uint64_t kept = idle_;
+  for (ChunkId id : empty_chunks()) {
+    const Chunk& chunk = chunks_.find(id)->second;
+    // What was granted and never used is of no worth to anybody, but it is charged.
+    if (chunk.has_seals && kept <= kWarmBytes) continue;
+    if (chunk.has_seals) kept -= chunk.charge;
+    found.push_back(id);
+  }
+  return found;
+}
+
+std::vector<ChunkId> Registry::empty_chunks() const {
+  std::vector<std::pair<uint64_t, ChunkId>> empty;
+  for (const auto& [id, chunk] : chunks_) {
+    if (chunk.live == 0 && !chunk.retired) empty.emplace_back(chunk.changed, id);
+  }
+  std::sort(empty.begin(), empty.end());
+  std::vector<ChunkId> ids;
+  for (const auto& [changed, id] : empty) ids.push_back(id);
+  return ids;
+}
+
 RegistryStats Registry::stats() const {
-  RegistryStats stats{budget_, 0, charged_, 0, chunks_.size(), 0};
+  RegistryStats stats{budget_, 0, charged_, live_, warm_, chunks_.size(), 0};
   for (const auto& [id, chunk] : chunks_) {
     stats.granted += chunk.size;
-    stats.live += chunk.live;
     stats.largest = std::max(stats.largest, chunk.size);
   }
   return stats;
@@ -165,7 +222,8 @@ std::optional<ChunkInfo> Registry::info(ChunkId id) const {
   const auto found = chunks_.find(id);
   if (found == chunks_.end()) return std::nullopt;
   const Chunk& chunk = found->second;
-  return ChunkInfo{id, chunk.owner, chunk.size, chunk.charge, chunk.live, chunk.orphaned};
+  return ChunkInfo{id,         chunk.owner,   chunk.size,     chunk.charge,
+                   chunk.live, chunk.changed, chunk.orphaned, chunk.retired};
 }
 
 std::vector<ChunkInfo> Registry::chunks() const {
@@ -177,14 +235,16 @@ std::vector<ChunkInfo> Registry::chunks() const {
 }
 
 bool Registry::is_valid() const {
-  uint64_t charged = 0;
+  Registry fresh(budget_, available_);  // counts the same chunks again
   for (const auto& [id, chunk] : chunks_) {
     if (id.value == 0 || id.value > last_id_ || !chunk.fd.valid()) return false;
     if (chunk.live > chunk.size || chunk.charge > chunk.size) return false;
     if (chunk.orphaned && chunk.live == 0) return false;
-    charged += chunk.charge;
+    if ((chunk.live == 0) != chunk.objects.empty()) return false;
+    fresh.enter(chunk);
   }
-  return charged == charged_;
+  return fresh.charged_ == charged_ && fresh.live_ == live_ && fresh.warm_ == warm_ &&
+         fresh.idle_ == idle_ && fresh.unused_ == unused_;
 }
 
 // refuse says why the budget has no room for an object of `wanted` bytes.
@@ -200,8 +260,30 @@ Status Registry::refuse(uint64_t wanted) const {
                                  "with a larger object_store_memory");
 }
 
+void Registry::count(const Chunk& chunk, int64_t sign) {
+  const auto add = [sign](uint64_t& sum, uint64_t amount) {
+    sum += static_cast<uint64_t>(sign * static_cast<int64_t>(amount));
+  };
+  add(charged_, chunk.charge);
+  add(live_, chunk.live);
+  if (chunk.live != 0) return;
+  add(warm_, chunk.charge);
+  if (chunk.retired) return;
+  if (chunk.has_seals) {
+    add(idle_, chunk.charge);
+  } else {
+    add(unused_, 1);
+  }
+}
+
+void Registry::note_changes(Nanos now) {
+  if (changes_ == changes_seen_) return;
+  changes_seen_ = changes_;
+  quiet_since_ = now;
+}
+
 void Registry::erase(Chunks::iterator chunk) {
-  charged_ -= chunk->second.charge;
+  leave(chunk->second);
   chunks_.erase(chunk);
 }
 

@@ -1,19 +1,28 @@
-// registry: the node's table of chunks: who may write each, how many bytes of it are live, and
-// what all of them cost against the byte budget. A memfd knows no limit of its own, so without
-// this the first sign of a full store would be the kernel's killer.
+// registry: the node's table of chunks: who may write each, which objects lie in it, and what all
+// of them cost against the byte budget. A memfd knows no limit of its own, so without this the
+// first sign of a full store would be the kernel's killer.
 //
-// Not the table of objects, and no policy: what to spill, whom to ask for empty chunks and how
-// long a producer waits is the node's affair.
+// Not the table of objects, and no policy beyond two: how long empty chunks are kept (surplus),
+// and when descriptors are scarce (crowded). What to spill and how long a producer waits is the
+// node's affair.
 //
 // The charge of a chunk is what it was granted for, then its high-water mark of sealed objects,
 // in pages: pages once touched stay in memory until the chunk is closed. A shared chunk may so be
 // filled past the budget without another question; a grant is cut to the room that is left, which
 // bounds the excess to one chunk a client.
 //
+// Empty chunks are worth keeping for their writers: writing touched pages costs a fifth to a tenth
+// of touching new ones. What exceeds 64 MiB of them, in all clients together, is surplus after a
+// second in which nothing was granted, sealed or freed; the longest empty go first. The registry
+// reads no clock: it counts changes, and a second is quiet when the count is the same at both of
+// its ends.
+//
 // What a client says is checked (seal_object, give_back); a client cannot spoil the books of
 // another. Thread safety: none; the node's lock guards it.
-// Invariants: 1. charged_ is the sum of the charges. 2. live <= size, charge <= size of each
-// chunk. 3. An orphaned chunk has live bytes. 4. Ids count from 1 and never come again.
+// Invariants: 1. charged_, live_ and warm_ are the sums over the chunks of the charges, of the live
+// bytes, and of the charges of those without live bytes. 2. live <= size, charge <= size of each
+// chunk. 3. An orphaned chunk has live bytes. 4. Ids count from 1 and never come again. 5. A
+// chunk's `objects` are those whose bytes are counted in its `live`.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +32,8 @@
 #include <vector>
 
 #include "base/api.h"
+#include "base/clock.h"
+#include "base/flat_map.h"
 #include "base/ids.h"
 #include "base/location.h"
 #include "base/status.h"
@@ -30,6 +41,9 @@
 #include "os/memory.h"
 
 namespace bolide::store {
+
+inline constexpr uint64_t kWarmBytes = uint64_t{64} << 20;  // of empty chunks, never surplus
+inline constexpr Nanos kQuiet = kSecond;
 
 struct Grant {
   ChunkId id;
@@ -48,7 +62,15 @@ struct ChunkInfo {
   uint64_t size;
   uint64_t touched;  // the charge
   uint64_t live;
+  uint64_t changed;  // when its last object was sealed or freed, as a count of changes
   bool orphaned;
+  bool retired;  // its writer has been asked for it
+};
+
+// An object in a chunk.
+struct Lodger {
+  ObjectId object;
+  uint64_t offset;
 };
 
 struct RegistryStats {
@@ -56,6 +78,7 @@ struct RegistryStats {
   uint64_t granted;  // sum of the chunk sizes
   uint64_t touched;  // sum of the charges; may exceed the budget
   uint64_t live;     // bytes of sealed objects, as they lie in the chunks
+  uint64_t warm;     // of `touched`, what belongs to chunks without live bytes
   uint64_t chunks;
   uint64_t largest;  // size of the largest chunk
 };
@@ -81,10 +104,13 @@ class BOLIDE_API Registry {
 
   // seal_object books an object that `owner` has written. The object belongs to the node from
   // here on.
-  Status seal_object(const Location& where, ClientId owner);
+  Status seal_object(const Location& where, ClientId owner, ObjectId object);
 
-  // free_object takes a sealed object off the books; nullopt when it cannot have been there.
-  std::optional<Freed> free_object(const Location& where);
+  // free_object takes a sealed object off the books; nullopt when it was not there.
+  std::optional<Freed> free_object(const Location& where, ObjectId object);
+
+  // objects lists what lies in a chunk, in the order of the offsets.
+  std::vector<Lodger> objects(ChunkId id) const;
 
   // orphan is called once the dead owner's ring has been drained. Chunks without live bytes are
   // closed and returned, the others go with their last object.
@@ -94,6 +120,24 @@ class BOLIDE_API Registry {
   // for what a client sent: it also checks that the chunk is the client's.
   bool close(ChunkId id);
   bool give_back(ChunkId id, ClientId owner);
+
+  // retire marks a chunk whose writer is asked to give it back; false: unknown, or marked before.
+  bool retire(ChunkId id);
+
+  // surplus lists the empty chunks that are to be retired after a quiet second. has_surplus tells
+  // whether there will be some, next_surplus when; nullopt: not before the next change, so that
+  // an idle process sleeps.
+  bool has_surplus() const { return unused_ != 0 || idle_ > kWarmBytes; }
+  std::vector<ChunkId> surplus(Nanos now);
+  std::optional<Nanos> next_surplus(Nanos now);
+  // empty_chunks lists all of those without live bytes that are not retired, the longest empty
+  // first.
+  std::vector<ChunkId> empty_chunks() const;
+
+  uint64_t budget() const { return budget_; }
+  uint64_t charged() const { return charged_; }
+  uint64_t live() const { return live_; }
+  uint64_t warm() const { return warm_; }
 
   RegistryStats stats() const;
   std::optional<ChunkInfo> info(ChunkId id) const;
@@ -108,20 +152,37 @@ class BOLIDE_API Registry {
     ClientId owner;
     uint64_t size;
     uint64_t charge;
+    uint64_t changed;
     uint64_t live = 0;
-    bool has_seals = false;  // seen once; seals are for ever
+    FlatMap<uint64_t> objects{};  // id -> offset
+    bool has_seals = false;       // seen once; seals are for ever; false: never used
     bool orphaned = false;
+    bool retired = false;
   };
   using Chunks = std::unordered_map<ChunkId, Chunk>;
 
   Status refuse(uint64_t wanted) const;
+  // Every change of a chunk lies between leave and enter, which keep the sums.
+  void leave(const Chunk& chunk) { count(chunk, -1); }
+  void enter(const Chunk& chunk) { count(chunk, 1); }
+  void count(const Chunk& chunk, int64_t sign);
   void erase(Chunks::iterator chunk);
+  void note_changes(Nanos now);
 
   const uint64_t budget_;
   const std::function<uint64_t()> available_;
   Chunks chunks_;
   uint64_t charged_ = 0;
+  uint64_t live_ = 0;
+  uint64_t warm_ = 0;
   uint32_t last_id_ = 0;
+
+  uint64_t changes_ = 0;       // grants, objects sealed and freed
+  uint64_t changes_seen_ = 0;  // the count when quiet_since_ was set
+  Nanos quiet_since_ = 0;
+  // Of what is not retired:
+  uint64_t idle_ = 0;    // the charges of chunks without live bytes that have been used
+  uint64_t unused_ = 0;  // chunks in which no object was ever sealed
 };
 
 }  // namespace bolide::store

@@ -1,4 +1,4 @@
-// Tests of arena.h. The node is played by memfds made here; trim() gets its time from the tests.
+// Tests of arena.h. The node is played by memfds made here.
 #include "store/arena.h"
 
 #include <cstring>
@@ -57,8 +57,8 @@ TEST_CASE("arena: a client without chunks asks for one") {
   CHECK_FALSE(arena.allocate(UINT64_MAX).has_value());
   CHECK(arena.writable(at(1, 0, 1)) == nullptr);
   CHECK_FALSE(arena.free(at(1, 0, 1)));
-  CHECK_FALSE(arena.next_trim(0).has_value());
-  CHECK(arena.trim(0).empty());
+  arena.retire(ChunkId{1});
+  CHECK_FALSE(arena.has_ended());
   CHECK(arena.give_back_all_empty().empty());
   CHECK(arena.is_valid());
 }
@@ -296,71 +296,47 @@ TEST_CASE("arena: with many own chunks, middling objects share") {
   CHECK(writer.allocate(kMiB).where.chunk == slots[5].where.chunk);
 }
 
-TEST_CASE("arena: trim waits for a quiet second and leaves 64 MiB") {
+TEST_CASE("arena: an empty chunk that is retired ends at once") {
   Writer writer;
-  std::vector<Slot> slots;
-  for (int i = 0; i < 3; ++i) slots.push_back(writer.allocate(40 * kMiB));
-  CHECK_FALSE(writer.arena.next_trim(5 * kSecond).has_value());
-  writer.free(slots[1]);
-  CHECK_FALSE(writer.arena.next_trim(6 * kSecond).has_value());  // 40 MiB may stay
-  writer.free(slots[0]);
-  writer.free(slots[2]);
-  CHECK(writer.arena.next_trim(7 * kSecond) == 8 * kSecond);
-  CHECK(writer.arena.next_trim(7 * kSecond + 1) == 8 * kSecond);  // nothing has changed since
-  CHECK(writer.arena.trim(8 * kSecond - 1).empty());
-  CHECK(writer.arena.trim(8 * kSecond) == ids({2, 1}));  // the longest empty first
-  CHECK(writer.arena.is_valid());
-  CHECK(writer.arena.stats().warm == 40 * kMiB);
-  CHECK(writer.arena.stats().mapped == 40 * kMiB);
-  CHECK(writer.arena.writable(slots[1].where) == nullptr);
-  CHECK_FALSE(writer.arena.next_trim(9 * kSecond).has_value());
-  CHECK(writer.arena.trim(20 * kSecond).empty());
-}
-
-TEST_CASE("arena: every allocation and free starts the second again") {
-  Writer writer;
-  const Slot large = writer.allocate(100 * kMiB);
-  writer.free(large);
-  CHECK(writer.arena.next_trim(10 * kSecond) == 11 * kSecond);
+  const Slot large = writer.allocate(2 * kMiB);
   const Slot small = writer.allocate(10);
-  CHECK(writer.arena.trim(11 * kSecond).empty());  // the change is seen here
-  CHECK(writer.arena.next_trim(11 * kSecond + 5) == 12 * kSecond);
+  const ChunkId unused = writer.grant(4 * kMiB);
+  writer.free(large);
   writer.free(small);
-  CHECK(writer.arena.next_trim(11 * kSecond + 7) == 12 * kSecond + 7);
-  CHECK(writer.arena.trim(12 * kSecond).empty());
-  CHECK(writer.arena.trim(12 * kSecond + 7) == ids({1}));
-  CHECK(writer.arena.stats().chunks == 1);  // the small chunk stays: 64 warm bytes
-  CHECK(writer.arena.trim(14 * kSecond).empty());
-}
-
-TEST_CASE("arena: trim gives back empty shared chunks and unused ones, never used ones") {
-  Writer writer;
-  std::vector<Slot> slots;
-  while (writer.arena.stats().mapped < 200 * kMiB) slots.push_back(writer.allocate(250 * kKiB));
-  const uint64_t chunks = writer.arena.stats().chunks;
-  const Slot keep = slots.back();
-  slots.pop_back();
-  for (const Slot& slot : slots) writer.arena.free(slot.where);
-  REQUIRE(writer.arena.next_trim(0) == kSecond);
-  const std::vector<ChunkId> given_back = writer.arena.trim(kSecond);
-  CHECK(!given_back.empty());
-  CHECK(writer.arena.is_valid());
-  CHECK(writer.arena.stats().warm <= 64 * kMiB);
-  CHECK(writer.arena.stats().chunks == chunks - given_back.size());
-  CHECK(writer.arena.writable(keep.where) == keep.data);
-  keep.data[0] = std::byte{1};
-
-  const ChunkId unused = writer.grant(5 * kMiB);
-  CHECK(writer.arena.next_trim(3 * kSecond) == 4 * kSecond);
-  CHECK(writer.arena.trim(4 * kSecond) == std::vector<ChunkId>{unused});
-  CHECK_FALSE(writer.arena.next_trim(5 * kSecond).has_value());
-
-  writer.free(keep);
-  CHECK(!writer.arena.give_back_all_empty().empty());
+  writer.arena.retire(large.where.chunk);
+  writer.arena.retire(unused);
+  writer.arena.retire(small.where.chunk);
+  CHECK(writer.arena.has_ended());
+  CHECK(writer.arena.take_ended() ==
+        std::vector<ChunkId>{large.where.chunk, unused, small.where.chunk});
+  CHECK_FALSE(writer.arena.has_ended());
   CHECK(writer.arena.stats().chunks == 0);
-  CHECK(writer.arena.stats().mapped == 0);
+  CHECK(writer.arena.stats().own_chunks == 0);
   CHECK(writer.arena.chunk_size_for(1) == kFirstSharedChunk);  // small again
   CHECK(writer.arena.is_valid());
+}
+
+TEST_CASE("arena: a retired chunk takes no more objects and ends with its last") {
+  Writer writer;
+  const Slot first = writer.allocate(100);
+  const Slot second = writer.allocate(100);
+  const Slot large = writer.allocate(3 * kMiB);
+  writer.arena.retire(first.where.chunk);
+  writer.arena.retire(large.where.chunk);
+  writer.arena.retire(first.where.chunk);  // again: nothing happens
+  CHECK(writer.arena.is_valid());
+  CHECK_FALSE(writer.arena.has_ended());
+  CHECK(writer.allocate(100).where.chunk != first.where.chunk);
+  writer.free(first);
+  CHECK_FALSE(writer.arena.has_ended());
+  CHECK(writer.arena.writable(second.where) == second.data);
+  writer.free(large);
+  CHECK(writer.arena.take_ended() == std::vector<ChunkId>{large.where.chunk});
+  CHECK(writer.allocate(3 * kMiB).where.chunk != large.where.chunk);
+  writer.free(second);
+  CHECK(writer.arena.take_ended() == std::vector<ChunkId>{first.where.chunk});
+  CHECK(writer.arena.writable(second.where) == nullptr);
+  CHECK(writer.arena.stats().own_chunks == 1);
 }
 
 TEST_CASE("arena: give_back_all_empty leaves what is used") {

@@ -65,19 +65,19 @@ TEST_CASE("registry: sealing raises the charge to the high-water mark, freeing d
   Registry registry(100 * kMiB, plenty);
   const uint32_t id = sealed_chunk(registry, kAnn, 256 * kKiB, 100).value;
   CHECK(registry.stats().touched == kPage);
-  REQUIRE(registry.seal_object(at(id, 0, 100), kAnn).is_ok());
+  REQUIRE(seal(registry, at(id, 0, 100), kAnn).is_ok());
   CHECK(registry.stats().touched == kPage);
   CHECK(registry.stats().live == 128);
-  REQUIRE(registry.seal_object(at(id, 64 * kKiB, 10'000), kAnn).is_ok());
+  REQUIRE(seal(registry, at(id, 64 * kKiB, 10'000), kAnn).is_ok());
   CHECK(registry.stats().touched == page_round(64 * kKiB + 10'000));
   CHECK(registry.stats().live == 128 + span_size(10'000));
-  const auto freed = registry.free_object(at(id, 64 * kKiB, 10'000));
+  const auto freed = free(registry, at(id, 64 * kKiB, 10'000));
   REQUIRE(freed.has_value());
   CHECK(freed->owner == kAnn);
   CHECK_FALSE(freed->orphaned);
   CHECK_FALSE(freed->empty);
   CHECK(registry.stats().touched == page_round(64 * kKiB + 10'000));
-  CHECK(registry.free_object(at(id, 0, 100))->empty);
+  CHECK(free(registry, at(id, 0, 100))->empty);
   CHECK(registry.stats().live == 0);
   CHECK(registry.size(ChunkId{id}) != 0);  // the writer may fill it again
   CHECK(registry.is_valid());
@@ -88,10 +88,10 @@ TEST_CASE("registry: sealing raises the charge to the high-water mark, freeing d
 TEST_CASE("registry: an empty object is an object too") {
   Registry registry(100 * kMiB, plenty);
   const uint32_t id = sealed_chunk(registry, kAnn, 256 * kKiB, 0).value;
-  REQUIRE(registry.seal_object(at(id, 0, 0), kAnn).is_ok());
+  REQUIRE(seal(registry, at(id, 0, 0), kAnn).is_ok());
   CHECK(registry.stats().live == 64);
   CHECK_FALSE(registry.close(ChunkId{id}));
-  CHECK(registry.free_object(at(id, 0, 0))->empty);
+  CHECK(free(registry, at(id, 0, 0))->empty);
   CHECK(registry.close(ChunkId{id}));
 }
 
@@ -178,7 +178,7 @@ TEST_CASE("registry: what is sealed is checked") {
   const uint32_t id = registry.grant(kAnn, 256 * kKiB, 100, false)->id.value;
   const uint64_t size = 256 * kKiB;
   const auto refusal = [&](const Location& where, ClientId owner, Code code) {
-    const Status status = registry.seal_object(where, owner);
+    const Status status = seal(registry, where, owner);
     CHECK(status.code() == code);
     CHECK(registry.stats().live == 0);
     return status.message();
@@ -200,8 +200,8 @@ TEST_CASE("registry: what is sealed is checked") {
   refusal(at(id, size, 0), kAnn, Code::kInvalid);               // an empty object past the end
   refusal(at(id, 64, UINT64_MAX), kAnn, Code::kInvalid);        // rounding up would overflow
   refusal(at(id, UINT64_MAX - 63, 128), kAnn, Code::kInvalid);  // the sum is 64
-  REQUIRE(registry.seal_object(at(id, 0, size), kAnn).is_ok());
-  CHECK(registry.seal_object(at(id, 0, 64), kAnn).code() == Code::kInvalid);  // more than there is
+  REQUIRE(seal(registry, at(id, 0, size), kAnn).is_ok());
+  CHECK(seal(registry, at(id, 0, 64), kAnn).code() == Code::kInvalid);  // more than there is
   CHECK(registry.stats().live == size);
   CHECK(registry.is_valid());
 }
@@ -209,12 +209,12 @@ TEST_CASE("registry: what is sealed is checked") {
 TEST_CASE("registry: what is freed is checked") {
   Registry registry(100 * kMiB, plenty);
   const uint32_t id = sealed_chunk(registry, kAnn, 256 * kKiB, 100).value;
-  REQUIRE(registry.seal_object(at(id, 0, 100), kAnn).is_ok());
-  CHECK_FALSE(registry.free_object(at(9, 0, 100)).has_value());
-  CHECK_FALSE(registry.free_object(at(id, 0, 129)).has_value());  // more than is live
-  CHECK_FALSE(registry.free_object(at(id, 0, UINT64_MAX)).has_value());
-  CHECK(registry.free_object(at(id, 0, 100)).has_value());
-  CHECK_FALSE(registry.free_object(at(id, 0, 100)).has_value());
+  REQUIRE(seal(registry, at(id, 0, 100), kAnn).is_ok());
+  CHECK_FALSE(free(registry, at(9, 0, 100)).has_value());
+  CHECK_FALSE(free(registry, at(id, 0, 129)).has_value());  // more than is live
+  CHECK_FALSE(free(registry, at(id, 0, UINT64_MAX)).has_value());
+  CHECK(free(registry, at(id, 0, 100)).has_value());
+  CHECK_FALSE(free(registry, at(id, 0, 100)).has_value());
   CHECK(registry.is_valid());
 }
 
@@ -224,8 +224,8 @@ TEST_CASE("registry: an orphaned chunk lives as long as its objects") {
   const ChunkId empty_1 = sealed_chunk(registry, kAnn, 256 * kKiB, 100);
   const ChunkId other = sealed_chunk(registry, kBob, 256 * kKiB, 100);
   const ChunkId empty_2 = sealed_chunk(registry, kAnn, kMiB, kMiB);
-  REQUIRE(registry.seal_object(at(used.value, 0, 100), kAnn).is_ok());
-  REQUIRE(registry.seal_object(at(used.value, 128, 200), kAnn).is_ok());
+  REQUIRE(seal(registry, at(used.value, 0, 100), kAnn).is_ok());
+  REQUIRE(seal(registry, at(used.value, 128, 200), kAnn).is_ok());
   CHECK(registry.orphan(kAnn) == std::vector<ChunkId>{empty_1, empty_2});
   CHECK(registry.orphan(kAnn).empty());
   CHECK(registry.orphan(ClientId{99}).empty());
@@ -233,11 +233,11 @@ TEST_CASE("registry: an orphaned chunk lives as long as its objects") {
   CHECK_FALSE(registry.info(other)->orphaned);
   CHECK(registry.is_valid());
   CHECK_FALSE(registry.close(used));
-  auto freed = registry.free_object(at(used.value, 0, 100));
+  auto freed = free(registry, at(used.value, 0, 100));
   REQUIRE(freed.has_value());
   CHECK(freed->orphaned);
   CHECK_FALSE(freed->empty);
-  freed = registry.free_object(at(used.value, 128, 200));
+  freed = free(registry, at(used.value, 128, 200));
   CHECK(freed->orphaned);
   CHECK(freed->empty);
   CHECK(freed->owner == kAnn);
@@ -251,9 +251,9 @@ TEST_CASE("registry: a chunk is given back by its owner alone, and only when emp
   const ChunkId id = sealed_chunk(registry, kAnn, 256 * kKiB, 100);
   CHECK_FALSE(registry.give_back(id, kBob));
   CHECK_FALSE(registry.give_back(ChunkId{5}, kAnn));
-  REQUIRE(registry.seal_object(at(id.value, 0, 1), kAnn).is_ok());
+  REQUIRE(seal(registry, at(id.value, 0, 1), kAnn).is_ok());
   CHECK_FALSE(registry.give_back(id, kAnn));
-  REQUIRE(registry.free_object(at(id.value, 0, 1)).has_value());
+  REQUIRE(free(registry, at(id.value, 0, 1)).has_value());
   CHECK(registry.give_back(id, kAnn));
   CHECK_FALSE(registry.close(id));
 }
@@ -262,7 +262,7 @@ TEST_CASE("registry: the list of chunks says who holds what") {
   Registry registry(100 * kMiB, plenty);
   const ChunkId first = sealed_chunk(registry, kAnn, 256 * kKiB, 100);
   const ChunkId second = sealed_chunk(registry, kBob, 2 * kMiB, 2 * kMiB);
-  REQUIRE(registry.seal_object(at(second.value, 0, 2 * kMiB), kBob).is_ok());
+  REQUIRE(seal(registry, at(second.value, 0, 2 * kMiB), kBob).is_ok());
   const std::vector<ChunkInfo> chunks = registry.chunks();
   REQUIRE(chunks.size() == 2);
   CHECK(chunks[0].id == first);
@@ -283,11 +283,11 @@ TEST_CASE("registry: a view is readable after the chunk was closed") {
   const auto slot = arena.allocate(kMiB);
   REQUIRE(slot.has_value());
   slot->data[kMiB - 1] = std::byte{5};
-  REQUIRE(registry.seal_object(slot->where, kAnn).is_ok());
+  REQUIRE(seal(registry, slot->where, kAnn).is_ok());
   REQUIRE(views.add(grant->id, *registry.fd(grant->id), grant->size).is_ok());
   const std::byte* seen = views.resolve_pinned(slot->where);
   REQUIRE(seen != nullptr);
-  CHECK(registry.free_object(slot->where)->empty);
+  CHECK(free(registry, slot->where)->empty);
   CHECK(arena.free(slot->where));
   for (ChunkId id : arena.give_back_all_empty()) CHECK(registry.give_back(id, kAnn));
   CHECK(registry.stats().chunks == 0);
@@ -295,4 +295,80 @@ TEST_CASE("registry: a view is readable after the chunk was closed") {
   CHECK(seen[kMiB - 1] == std::byte{5});
   CHECK(views.unpin(grant->id));
   CHECK(views.mapped_bytes() == 0);
+}
+
+TEST_CASE("registry: it knows which objects lie in a chunk") {
+  Registry registry(100 * kMiB, plenty);
+  const ChunkId id = sealed_chunk(registry, kAnn, 256 * kKiB, 100);
+  CHECK(registry.objects(id).empty());
+  CHECK(registry.objects(ChunkId{9}).empty());
+  for (uint64_t offset : {uint64_t{640}, uint64_t{0}, uint64_t{128 * kKiB}}) {
+    REQUIRE(seal(registry, at(id.value, offset, 100), kAnn).is_ok());
+  }
+  REQUIRE(free(registry, at(id.value, 640, 100)).has_value());
+  const std::vector<Lodger> lodgers = registry.objects(id);
+  REQUIRE(lodgers.size() == 2);
+  CHECK(lodgers[0].offset == 0);
+  CHECK(lodgers[0].object == id_of(at(id.value, 0, 100)));
+  CHECK(lodgers[1].offset == 128 * kKiB);
+  CHECK_FALSE(registry.free_object(at(id.value, 0, 100), lodgers[1].object).has_value());
+}
+
+TEST_CASE("registry: surplus is what exceeds 64 MiB of empty chunks after a quiet second") {
+  Registry registry(1000 * kMiB, plenty);
+  std::vector<Location> places;
+  for (ClientId client : {kAnn, kBob, kAnn}) {
+    const ChunkId id = sealed_chunk(registry, client, 40 * kMiB, 40 * kMiB);
+    places.push_back(at(id.value, 0, 40 * kMiB));
+    REQUIRE(seal(registry, places.back(), client).is_ok());
+  }
+  CHECK_FALSE(registry.next_surplus(5 * kSecond).has_value());
+  REQUIRE(free(registry, places[1]).has_value());
+  CHECK_FALSE(registry.next_surplus(6 * kSecond).has_value());  // 40 MiB may stay
+  REQUIRE(free(registry, places[0]).has_value());
+  REQUIRE(free(registry, places[2]).has_value());
+  CHECK(registry.warm() == 120 * kMiB);
+  CHECK(registry.next_surplus(7 * kSecond) == 8 * kSecond);
+  CHECK(registry.next_surplus(7 * kSecond + 1) == 8 * kSecond);  // nothing has changed since
+  CHECK(registry.surplus(8 * kSecond - 1).empty());
+  // The longest empty first, whoever writes them.
+  CHECK(registry.surplus(8 * kSecond) == std::vector<ChunkId>{ChunkId{2}, ChunkId{1}});
+  CHECK(registry.retire(ChunkId{2}));
+  CHECK_FALSE(registry.retire(ChunkId{2}));
+  CHECK(registry.retire(ChunkId{1}));
+  CHECK_FALSE(registry.next_surplus(9 * kSecond).has_value());  // they are on their way
+  CHECK(registry.warm() == 120 * kMiB);
+  CHECK(registry.give_back(ChunkId{2}, kBob));
+  CHECK(registry.warm() == 80 * kMiB);
+  CHECK(registry.is_valid());
+}
+
+TEST_CASE("registry: every grant, object and free starts the second again") {
+  Registry registry(1000 * kMiB, plenty);
+  const ChunkId large = sealed_chunk(registry, kAnn, 100 * kMiB, 100 * kMiB);
+  REQUIRE(seal(registry, at(large.value, 0, 100 * kMiB), kAnn).is_ok());
+  REQUIRE(free(registry, at(large.value, 0, 100 * kMiB)).has_value());
+  CHECK(registry.next_surplus(10 * kSecond) == 11 * kSecond);
+  const ChunkId small = sealed_chunk(registry, kAnn, 256 * kKiB, 10);
+  CHECK(registry.surplus(11 * kSecond).empty());  // the change is seen here
+  REQUIRE(seal(registry, at(small.value, 0, 10), kAnn).is_ok());
+  CHECK(registry.next_surplus(11 * kSecond + 5) == 12 * kSecond + 5);
+  REQUIRE(free(registry, at(small.value, 0, 10)).has_value());
+  CHECK(registry.surplus(12 * kSecond + 5).empty());
+  CHECK(registry.surplus(13 * kSecond + 5) == std::vector<ChunkId>{large});
+}
+
+TEST_CASE("registry: a chunk in which nothing was ever written is surplus, however small") {
+  Registry registry(1000 * kMiB, plenty);
+  const ChunkId used = sealed_chunk(registry, kAnn, 256 * kKiB, 10);
+  REQUIRE(seal(registry, at(used.value, 0, 10), kAnn).is_ok());
+  REQUIRE(free(registry, at(used.value, 0, 10)).has_value());
+  CHECK_FALSE(registry.next_surplus(0).has_value());
+  const ChunkId unused = sealed_chunk(registry, kBob, 5 * kMiB, 5 * kMiB);
+  CHECK(registry.next_surplus(kSecond) == 2 * kSecond);
+  CHECK(registry.surplus(2 * kSecond) == std::vector<ChunkId>{unused});
+  CHECK(registry.empty_chunks() == std::vector<ChunkId>{used, unused});
+  CHECK(registry.retire(unused));
+  CHECK(registry.empty_chunks() == std::vector<ChunkId>{used});
+  CHECK_FALSE(registry.next_surplus(3 * kSecond).has_value());
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,12 +15,24 @@
 #include "base/ids.h"
 #include "base/location.h"
 #include "os/memory.h"
+#include "store/registry.h"
 #include "store/sizes.h"
 
 namespace bolide::store::testing {
 
 inline Location at(uint32_t chunk, uint64_t offset, uint64_t size) {
   return Location{ChunkId{chunk}, 0, offset, size};
+}
+
+// Objects in tests are named by the place where they lie.
+inline ObjectId id_of(const Location& where) {
+  return make_object_id(ClientId{where.chunk.value}, (where.offset / kAlignment + 1) % (1 << 30));
+}
+inline Status seal(Registry& registry, const Location& where, ClientId owner) {
+  return registry.seal_object(where, owner, id_of(where));
+}
+inline std::optional<Freed> free(Registry& registry, const Location& where) {
+  return registry.free_object(where, id_of(where));
 }
 
 inline os::Fd memfd(uint64_t size) {
