@@ -29,6 +29,8 @@ const char* code_name(Code code) {
       return "Exists";
     case Code::kLimit:
       return "Limit";
+    case Code::kDiskFull:
+      return "DiskFull";
   }
   return "Unknown";
 }

@@ -32,6 +32,7 @@ enum class Code : uint8_t {
   kSystem,       // the operating system refused; err() has its reason
   kExists,       // the name is taken
   kLimit,        // more than the caller allowed himself
+  kDiskFull,     // no room on the disk for what memory cannot hold
 };
 
 // The name of a code as it is written above, without the k: "Timeout".

@@ -99,9 +99,16 @@ inline bool move_copy(os::Mapping* copy, const store::Slot& slot) {
   return copy->move_to(slot.data).is_ok();
 }
 
+inline bool fetch(Client* client, ObjectEntry* entry, int64_t until) {
+  const Status status = client->fetch(entry, until);
+  park_if_exiting();
+  return note(status);
+}
+
 inline ObjectEntry* put_stored(Client* client, const store::Slot& slot,
-                               const std::vector<uint64_t>& contained, uint8_t flags) {
-  return pointer_or_note(client->put_stored(slot, contained, flags));
+                               const std::vector<uint64_t>& contained, uint8_t flags,
+                               bool pinned) {
+  return pointer_or_note(client->put_stored(slot, contained, flags, pinned));
 }
 
 using Quantities = std::vector<std::pair<std::string, int64_t>>;
@@ -168,8 +175,8 @@ inline void add_stored(node::WorkerClient* client, const store::Slot& slot,
   client->add_stored(slot, contained, flags);
 }
 
-inline void set_local(node::WorkerClient* client, ObjectEntry* entry, const Location& where) {
-  client->set_local(entry, where);
+inline void pin_argument(node::WorkerClient* client, ObjectEntry* entry, const Location& where) {
+  client->pin_argument(entry, where);
 }
 
 inline void write_output(node::WorkerClient* client, uint32_t stream, const char* text,

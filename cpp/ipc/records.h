@@ -26,6 +26,7 @@ enum class RecordType : uint16_t {
   kCredit = 10,  // CreditRecord
   kDevices = 11,  // DeviceList: the GPUs for the tasks that follow
   kChunkRetired = 12,  // ChunkNotice: use it for nothing more, give it back when it is empty
+  kRecall = 13,        // ObjectList: forget where these lie, unless you view them
   // client -> node
   kHello = 32,       // HelloRecord
   kResult = 33,      // ResultHeader, then `returns` values, each as in kValue
@@ -46,6 +47,7 @@ enum class RecordType : uint16_t {
   kYield = 48,          // YieldRecord, then a value as in kResult
   kNext = 49,           // NextRecord
   kTrace = 50,          // TraceRecord and a name
+  kRecalled = 51,       // ObjectList: I do not know any more where these lie
   kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
   kKillActor = 57,      // KillRecord
   kQuery = 58,          // QueryRecord and text: the answer is the value of an object
@@ -97,6 +99,7 @@ constexpr uint32_t method_of(uint64_t index) { return static_cast<uint32_t>(inde
 enum class ValueKind : uint8_t {
   kInline = 0,  // the bytes follow
   kStored = 1,  // a Location follows
+  kElsewhere = 2,  // nothing follows: it is not in memory now; in kTask only
 };
 
 enum ValueFlags : uint8_t {

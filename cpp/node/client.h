@@ -125,13 +125,19 @@ class BOLIDE_API Client : public Pump {
   // leave makes what lies at the slot's address read-only for good, in microseconds; the memory is
   // the caller's to unmap. On failure it can still be written.
   virtual Result<os::Mapping> leave(const store::Slot& slot) = 0;
+  // put_stored makes an object of it. `pinned`: it is read in place, so it stays where it is until
+  // its presence is unpinned.
   virtual Result<ObjectEntry*> put_stored(const store::Slot& slot,
-                                          std::span<const uint64_t> contained,
-                                          uint8_t flags) = 0;
+                                          std::span<const uint64_t> contained, uint8_t flags,
+                                          bool pinned) = 0;
   virtual void abandon(const store::Slot& slot) = 0;
-  // resolve is where a stored value can be read in this process, as long as a reference to it
-  // is held or its chunk is pinned; nullptr when it is gone.
+  // resolve is where a stored value can be read in this process, as long as the object or its
+  // chunk is pinned; nullptr when it is gone.
   virtual const std::byte* resolve(const Location& where) = 0;
+  // fetch pins a stored value that could not be pinned at once, because its bytes are elsewhere.
+  // kTimeout: not by `until`; look for signals and call again. Otherwise it cannot be had:
+  // kNotFound (lost), kFull or kDiskFull (no room to bring it back), with a sentence.
+  virtual Status fetch(ObjectEntry* entry, Nanos until) = 0;
 
   // --- references
   // acquire adds a reference to an object named by its id (found in a message); nullptr when

@@ -204,7 +204,11 @@ std::vector<Task*> Node::unfinished_tasks() {
 
 // bury lets go of a worker that is dead: of what it held, of its link, of its part of the store.
 void Node::bury(WorkerLink* link) {
-  link->held.for_each([&](uint64_t id, uint32_t) { objects_.release(objects_.find(ObjectId{id})); });
+  link->held.for_each([&](uint64_t id, uint32_t held) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if ((held & kTold) != 0) --entry->readers;
+    objects_.release(entry);
+  });
   link->held.clear();
   for (const Location& span : link->jumbo_spans) free_span(span);
   const ClientId client = link->client;

@@ -122,9 +122,10 @@ class BOLIDE_API Node : public Client,
   Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
   Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
-                                  uint8_t flags) override;
+                                  uint8_t flags, bool pinned) override;
   void abandon(const store::Slot& slot) override;
   const std::byte* resolve(const Location& where) override;
+  Status fetch(ObjectEntry* entry, Nanos until) override;
   ObjectEntry* acquire(ObjectId id) override;
   ObjectEntry* acquire_known(ObjectId id) override { return acquire(id); }
   ObjectEntry* find(ObjectId id) override;
@@ -210,6 +211,9 @@ class BOLIDE_API Node : public Client,
   void send_devices(WorkerLink& link);
   void send_task(WorkerLink& link, Task* task, bool inlined);
   void send_value(WorkerLink& link, ObjectEntry* entry);
+  void lend_arguments(Task* task);
+  void take_arguments_back(WorkerLink& link, Task* task, bool has_run);
+  void tell(WorkerLink& link, ObjectEntry* entry);
   void send_chunk(WorkerLink& link, ChunkId chunk);
   Result<uint64_t> send_sized(WorkerLink& link, ipc::RecordType type, uint64_t size,
                               const std::function<void(std::byte*)>& fill, uint64_t sequence);
@@ -303,6 +307,7 @@ class BOLIDE_API Node : public Client,
   Status on_put(WorkerLink& link, ipc::Reader& in);
   Status on_acquire(WorkerLink& link, ipc::Reader& in);
   Status on_release(WorkerLink& link, ipc::Reader& in);
+  Status on_recalled(WorkerLink& link, ipc::Reader& in);
   Status on_ask(WorkerLink& link, ipc::Reader& in, bool value);
   Status on_blocked(WorkerLink& link, ipc::Reader& in, bool blocked);
   Status on_hand_back(WorkerLink& link, ipc::Reader& in);

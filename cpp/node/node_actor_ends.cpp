@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "node/node.h"
+#include "node/refusals.h"
 #include "os/process.h"
 
 namespace bolide::node {
@@ -183,6 +184,7 @@ void Node::lose_actor(WorkerLink& link, const std::string& how, int pid) {
   for (size_t i = outstanding.size(); i-- > 0;) {
     Task* task = outstanding[i].task;
     const bool started = link.started(outstanding[i]);
+    take_arguments_back(link, task, false);
     if (task == actor.creation) {
       scheduler_.abandon(link.worker, task);
       actor.creation_out = false;

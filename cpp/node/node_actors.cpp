@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/node.h"
+#include "node/refusals.h"
 
 namespace bolide::node {
 namespace {
@@ -290,7 +291,7 @@ Status Node::on_query(WorkerLink& link, ipc::Reader& in) {
   const std::vector<std::byte> bytes = answer(
       query.kind, {reinterpret_cast<const char*>(text), query.bytes}, link.client, &contained);
   ObjectEntry* entry = objects_.add(id, 1);
-  link.held.insert(id.value, 1);
+  link.held.insert(id.value, kHeld);
   Status held = objects_.hold_contained(entry, &contained, contained == 0 ? 0 : 1);
   if (!held.is_ok()) return held;
   objects_.table().set_inline(entry, bytes.data(), bytes.size(), 0);

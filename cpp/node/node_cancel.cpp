@@ -95,6 +95,7 @@ bool Node::withdraw(Task* task) {
     const bool ours = link_of(worker)->take_back_one(task, &unsent);
     for (const Location& span : unsent) free_span(span);
     if (!ours) return false;
+    take_arguments_back(*link_of(worker), task, false);
     if (task->calls != nullptr) {
       calls_.withdrawn(task);
       return true;

@@ -107,7 +107,8 @@ Result<ObjectEntry*> Node::put_inline(const void* data, uint64_t size,
 }
 
 Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
-                                      std::span<const uint64_t> contained, uint8_t flags) {
+                                      std::span<const uint64_t> contained, uint8_t flags,
+                                      bool pinned) {
   MutexLock lock(mutex_);
   if (closed_) {
     free_span(slot.where);
@@ -127,6 +128,7 @@ Result<ObjectEntry*> Node::put_stored(const store::Slot& slot,
     objects_.release(entry);
     return held;
   }
+  if (pinned) entry->presence.pin();
   return entry;
 }
 

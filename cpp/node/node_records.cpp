@@ -70,6 +70,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       return on_acquire(link, in);
     case RecordType::kRelease:
       return on_release(link, in);
+    case RecordType::kRecalled:
+      return on_recalled(link, in);
     case RecordType::kGet:
       return on_ask(link, in, true);
     case RecordType::kWait:
@@ -157,6 +159,7 @@ Status Node::on_result(WorkerLink& link, ipc::Reader& in) {
   }
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
+  take_arguments_back(link, task, true);
   if (link.actor != nullptr) {
     if (answered(link, task, result, false)) finish(task);
     return Status();
@@ -213,7 +216,8 @@ Status Node::on_put(WorkerLink& link, ipc::Reader& in) {
     objects_.table().erase(entry);
     return set;
   }
-  link.held.insert(id.value, 1);
+  link.held.insert(id.value, kHeld);
+  if (entry->holding == store::Holding::kStored) tell(link, entry);
   if (header.flags == 0) return Status();
   Status booked = book_value(entry, link.client);
   // Of a name that is taken the worker learns by asking who has it.
@@ -230,7 +234,7 @@ Status Node::on_acquire(WorkerLink& link, ipc::Reader& in) {
       return malformed("it took a reference that cannot be");
     }
     ++entry->refs;
-    link.held.insert(ids[i], 1);
+    link.held.insert(ids[i], kHeld);
   }
   return Status();
 }
@@ -240,8 +244,27 @@ Status Node::on_release(WorkerLink& link, ipc::Reader& in) {
   const uint64_t* ids = in.ids(list.count);
   if (!in.ok()) return malformed("a list of references");
   for (uint64_t i = 0; i < list.count; ++i) {
-    if (!link.held.erase(ids[i])) return malformed("it gave up a reference that it does not hold");
-    objects_.release(objects_.find(ObjectId{ids[i]}));
+    const uint32_t* held = link.held.find(ids[i]);
+    if (held == nullptr) return malformed("it gave up a reference that it does not hold");
+    ObjectEntry* entry = objects_.find(ObjectId{ids[i]});
+    if ((*held & kTold) != 0) --entry->readers;
+    link.held.erase(ids[i]);
+    objects_.release(entry);
+  }
+  return Status();
+}
+
+// on_recalled: the worker has forgotten where these lie, so they may be moved.
+Status Node::on_recalled(WorkerLink& link, ipc::Reader& in) {
+  const auto list = in.take<ipc::ObjectList>();
+  const uint64_t* ids = in.ids(list.count);
+  if (!in.ok()) return malformed("a list of objects");
+  for (uint64_t i = 0; i < list.count; ++i) {
+    uint32_t* held = link.held.find(ids[i]);
+    if (held == nullptr) return malformed("it has forgotten what it does not hold");
+    if ((*held & kTold) == 0) continue;
+    *held &= ~static_cast<uint32_t>(kTold);
+    --objects_.find(ObjectId{ids[i]})->readers;
   }
   return Status();
 }
@@ -251,8 +274,12 @@ Status Node::on_ask(WorkerLink& link, ipc::Reader& in, bool value) {
   const uint64_t* ids = in.ids(list.count);
   if (!in.ok()) return malformed("a list of objects");
   for (uint64_t i = 0; i < list.count; ++i) {
-    // A reference that was dropped again right after it was asked for may be gone.
+    // A reference that was dropped again right after it was asked for may be gone; one whose
+    // value was asked for is kept by the question.
     ObjectEntry* entry = objects_.find(ObjectId{ids[i]});
+    if (value && link.held.find(ids[i]) == nullptr) {
+      return malformed("it asked for what it does not hold");
+    }
     if (entry == nullptr) continue;
     if (value) {
       promise_value(link, entry);
@@ -292,6 +319,7 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
   Task* task = entry->task;
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
+  take_arguments_back(link, task, false);
   scheduler_.handed_back(link.worker, task, inlined);
   if (task->cancelled) {
     scheduler_.forget(task);

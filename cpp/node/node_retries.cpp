@@ -48,6 +48,7 @@ Status Node::on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
   }
   const bool inlined = entry->inlined;
   link.remove_outstanding(entry);
+  take_arguments_back(link, task, true);
   if (link.actor != nullptr) {
     if (task->cancelled) {
       answered(link, task, result, false);

@@ -13,10 +13,17 @@ namespace {
 using ipc::RecordType;
 using store::Holding;
 
+bool is_stored_here(const ObjectEntry* entry) {
+  return entry->holding == Holding::kStored && !entry->presence.is_away();
+}
+
 uint64_t value_size(const ObjectEntry* entry) {
-  const uint64_t bytes = entry->holding == Holding::kStored
-                             ? sizeof(Location)
-                             : store::ObjectTable::inline_value(entry).size;
+  uint64_t bytes = 0;
+  if (entry->holding != Holding::kStored) {
+    bytes = store::ObjectTable::inline_value(entry).size;
+  } else if (!entry->presence.is_away()) {
+    bytes = sizeof(Location);
+  }
   return sizeof(ipc::ValueHeader) + ipc::align8(bytes);
 }
 
@@ -25,10 +32,10 @@ void write_value(ipc::Writer& out, const ObjectEntry* entry) {
   header.object = entry->id.value;
   header.flags = entry->value_flags;
   if (entry->holding == Holding::kStored) {
-    header.kind = ipc::ValueKind::kStored;
     header.size = entry->where.size;
+    header.kind = is_stored_here(entry) ? ipc::ValueKind::kStored : ipc::ValueKind::kElsewhere;
     out.put(header);
-    out.put(entry->where);
+    if (is_stored_here(entry)) out.put(entry->where);
   } else {
     const store::ValueBytes value = store::ObjectTable::inline_value(entry);
     header.kind = ipc::ValueKind::kInline;
@@ -94,7 +101,7 @@ ObjectEntry* Node::book(Task* task, WorkerLink* submitter) {
     ObjectEntry* entry = objects_.add(ObjectId{task->header.task + i}, 2);
     entry->producer = task;
     if (i == 0) task->result = entry;
-    if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
+    if (submitter != nullptr) submitter->held.insert(entry->id.value, kHeld);
   }
   if ((task->header.flags & ipc::kStreaming) != 0) {
     open_stream(task);
@@ -181,7 +188,7 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
   if (header.dependencies != 0) {
     for (uint64_t id : task->dependencies()) {
       ObjectEntry* entry = objects_.find(ObjectId{id});
-      if (entry->holding == Holding::kStored) send_chunk(link, entry->where.chunk);
+      if (is_stored_here(entry)) send_chunk(link, entry->where.chunk);
       size += value_size(entry);
     }
   }
@@ -197,7 +204,36 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
     unsendable_.push_back({task, inlined, position.status().message()});
     return;
   }
+  lend_arguments(task);
   link.outstanding.push_back({header.sequence, position.value(), task, inlined});
+}
+
+// lend_arguments: a worker is being told where the arguments of the task lie, so until it says
+// that the task is over they may not move.
+void Node::lend_arguments(Task* task) {
+  for (uint64_t id : task->dependencies()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if (entry->holding == Holding::kStored) ++entry->readers;
+  }
+}
+
+// take_arguments_back ends that. A worker that holds one of them when the task has run may have
+// kept the place; it counts as told until it gives the reference up.
+void Node::take_arguments_back(WorkerLink& link, Task* task, bool has_run) {
+  for (uint64_t id : task->dependencies()) {
+    ObjectEntry* entry = objects_.find(ObjectId{id});
+    if (entry->holding != Holding::kStored) continue;
+    --entry->readers;
+    if (has_run) tell(link, entry);
+  }
+}
+
+// tell books that the worker may know where a value lies, if it holds the object.
+void Node::tell(WorkerLink& link, ObjectEntry* entry) {
+  uint32_t* held = link.held.find(entry->id.value);
+  if (held == nullptr || (*held & kTold) != 0) return;
+  *held |= kTold;
+  ++entry->readers;
 }
 
 // fail_unsendable ends the tasks whose records are too large for a ring and found no memory.
@@ -230,7 +266,10 @@ void Node::fail_unsendable() {
 }
 
 void Node::send_value(WorkerLink& link, ObjectEntry* entry) {
-  if (entry->holding == Holding::kStored) send_chunk(link, entry->where.chunk);
+  if (entry->holding == Holding::kStored) {
+    send_chunk(link, entry->where.chunk);
+    tell(link, entry);
+  }
   const auto fill = [&](std::byte* to) {
     ipc::Writer out(to);
     write_value(out, entry);
@@ -293,7 +332,10 @@ void Node::take_back(sched::Worker& worker) {
   std::vector<Location> unsent;
   const std::vector<Task*> tasks = link_of(worker)->take_back(&unsent);
   for (const Location& span : unsent) free_span(span);
-  for (size_t i = tasks.size(); i-- > 0;) scheduler_.taken_back(worker, tasks[i]);
+  for (size_t i = tasks.size(); i-- > 0;) {
+    take_arguments_back(*link_of(worker), tasks[i], false);
+    scheduler_.taken_back(worker, tasks[i]);
+  }
 }
 
 sched::Task* Node::awaited_by(sched::Worker& worker, sched::SchedulingClass& cls) {
@@ -354,7 +396,7 @@ ObjectEntry* Node::fail_unbooked(const ipc::TaskHeader& header, WorkerLink* subm
     ObjectEntry* entry = objects_.add(return_of(ObjectId{header.task}, i), 1);
     objects_.table().set_inline(entry, value.data(), value.size(),
                                 ipc::kError | ipc::kSystemError);
-    if (submitter != nullptr) submitter->held.insert(entry->id.value, 1);
+    if (submitter != nullptr) submitter->held.insert(entry->id.value, kHeld);
     if (i == 0) first = entry;
   }
   if ((header.flags & ipc::kStreaming) != 0) {  // one that has ended

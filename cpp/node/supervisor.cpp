@@ -129,6 +129,7 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   std::vector<Task*> lost;
   for (size_t i = outstanding.size(); i-- > 0;) {
     Task* task = outstanding[i].task;
+    take_arguments_back(*link, task, false);
     scheduler_.abandon(link->worker, task);
     if (task->cancelled || link->started(outstanding[i])) {
       lost.push_back(task);

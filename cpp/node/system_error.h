@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/status.h"
+
 namespace bolide::node {
 
 enum class SystemErrorKind : uint32_t {
@@ -21,6 +23,7 @@ enum class SystemErrorKind : uint32_t {
   kTaskCancelled = 6,
   kUnschedulable = 7,
   kEndOfStream = 8,
+  kOutOfDisk = 9,
   kActorDied = 16,
   kActorUnavailable = 17,
   kActorUnschedulable = 18,
@@ -48,6 +51,27 @@ inline std::string_view system_error_text(std::string_view value) {
   std::memcpy(&kind, value.data(), sizeof kind);
   const size_t head = kind < static_cast<uint32_t>(SystemErrorKind::kActorDied) ? 8 : 16;
   return value.size() < head ? "?" : value.substr(head);
+}
+
+// What such a value means as the outcome of a call: no room (kFull, kDiskFull), lost (kNotFound).
+inline Status decode_system_error(std::string_view value) {
+  uint32_t kind = 0;
+  if (value.size() >= sizeof kind) std::memcpy(&kind, value.data(), sizeof kind);
+  Code code = Code::kSystem;
+  switch (static_cast<SystemErrorKind>(kind)) {
+    case SystemErrorKind::kObjectStoreFull:
+      code = Code::kFull;
+      break;
+    case SystemErrorKind::kOutOfDisk:
+      code = Code::kDiskFull;
+      break;
+    case SystemErrorKind::kObjectLost:
+      code = Code::kNotFound;
+      break;
+    default:
+      break;
+  }
+  return Status(code, std::string(system_error_text(value)));
 }
 
 }  // namespace bolide::node

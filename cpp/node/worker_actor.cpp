@@ -55,6 +55,7 @@ Result<ObjectEntry*> WorkerClient::query(ipc::QueryKind kind, std::string_view t
   ObjectEntry* entry = table_.add(next_ids(1));
   entry->refs = 1;
   entry->flags |= store::kAsked;  // the answer comes without kGet
+  ++entry->refs;                  // until it is read
   const ipc::QueryRecord record{entry->id.value, kind, static_cast<uint32_t>(text.size())};
   push_sized(RecordType::kQuery, sizeof record + ipc::align8(text.size()), lock,
              [&](std::byte* to) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "node/refusals.h"
 #include "node/worker_push.h"
 #include "os/cpu.h"
 #include "os/futex.h"
@@ -22,7 +23,6 @@ using ipc::Urgency;
 
 constexpr Nanos kTryBeforeLending = 20'000;
 constexpr size_t kAwaitedAtMost = 64;
-constexpr Nanos kAskAgain = 20 * kMillisecond;
 constexpr uint64_t kLargeObject = 1 << 20;
 
 }  // namespace
@@ -155,6 +155,7 @@ void WorkerClient::flush_releases() {
     if ((entry->value_flags & ipc::kStream) != 0) {
       // The node drops what it has of the stream; this is what was asked for and not taken.
       for (ObjectEntry* item : streams_[entry->id.value].items) {
+        if (--item->refs > 0) continue;  // until the answer is read
         gone.push_back(item->id.value);
         table_.erase(item);
       }
@@ -268,13 +269,14 @@ Result<ObjectEntry*> WorkerClient::put_inline(const void* data, uint64_t size,
 }
 
 Result<ObjectEntry*> WorkerClient::put_stored(const store::Slot& slot,
-                                              std::span<const uint64_t> contained,
-                                              uint8_t flags) {
+                                              std::span<const uint64_t> contained, uint8_t flags,
+                                              bool pinned) {
   MutexLock lock(mutex_);
   flush_releases();
   ObjectEntry* entry = table_.add(next_ids(1));
   entry->refs = 1;
   table_.set_stored(entry, slot.where, flags);
+  if (pinned) entry->presence.pin();
   ipc::ValueHeader header{};
   header.object = entry->id.value;
   header.size = slot.where.size;
@@ -290,73 +292,6 @@ Result<ObjectEntry*> WorkerClient::put_stored(const store::Slot& slot,
              });
   publish(Urgency::kAlways);
   return entry;
-}
-
-// reserve_locked finds room, asking the node for a chunk where there is none.
-Status WorkerClient::reserve_locked(uint64_t size, bool alone, bool control, Nanos deadline,
-                                    MutexLock& lock, store::Slot* slot) {
-  for (;;) {
-    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
-      *slot = *found;
-      return Status();
-    }
-    if (closed_) return Status(Code::kClosed, "the runtime was shut down");
-    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
-    if (!chunk_asked_ && now() >= ask_after_) {
-      chunk_asked_ = true;
-      chunk_refused_.clear();
-      const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
-      const ipc::ChunkRequest request{wanted, size, control ? 1u : 0u, 0};
-      push(RecordType::kChunkWanted, sizeof request,
-           [&](std::byte* to) { ipc::Writer(to).put(request); });
-      publish(Urgency::kAlways);
-    }
-    const bool asked = chunk_asked_;
-    Waiter waiter;
-    chunk_waiters_.push_back(&waiter);
-    wait_turn(waiter, chunk_asked_ ? INT64_MAX : std::min(deadline, ask_after_), lock);
-    chunk_waiters_.erase(std::find(chunk_waiters_.begin(), chunk_waiters_.end(), &waiter));
-    if (!chunk_asked_ && !chunk_refused_.empty()) {
-      if (now() >= deadline) return Status(Code::kFull, chunk_refused_);
-      if (asked) ask_after_ = now() + kAskAgain;
-    }
-  }
-}
-
-Result<store::Slot> WorkerClient::reserve(uint64_t size, bool alone, Nanos deadline) {
-  MutexLock lock(mutex_);
-  flush_releases();
-  store::Slot slot;
-  Status status = reserve_locked(size, alone, false, deadline, lock, &slot);
-  if (!status.is_ok()) return status;
-  return slot;
-}
-
-void WorkerClient::abandon(const store::Slot& slot) {
-  MutexLock lock(mutex_);
-  free_span(slot.where);
-}
-
-// free_span takes back a place in a chunk of ours; a chunk that the node wants goes with its last.
-void WorkerClient::free_span(const Location& where) {
-  arena_.free(where);
-  return_chunks(arena_.take_ended());
-}
-
-void WorkerClient::return_chunks(const std::vector<ChunkId>& chunks) {
-  if (chunks.empty()) return;
-  for (ChunkId chunk : chunks) {
-    views_.drop(chunk);
-    const ipc::ChunkNotice notice{0, chunk.value, 0};
-    push(RecordType::kChunkReturned, sizeof notice,
-         [&](std::byte* to) { ipc::Writer(to).put(notice); });
-  }
-  publish(Urgency::kWhenSleeping);  // somebody may be waiting for that memory
-}
-
-Result<os::Mapping> WorkerClient::leave(const store::Slot& slot) {
-  MutexLock lock(mutex_);
-  return arena_.leave(slot.where);
 }
 
 // ---- references
@@ -414,6 +349,7 @@ void WorkerClient::ask(std::span<ObjectEntry* const> entries, bool value) {
   for (ObjectEntry* entry : entries) {
     if (entry->ready() || (entry->flags & asked) != 0) continue;
     entry->flags |= asked;
+    if (value) ++entry->refs;  // until the answer is read
     ids.push_back(entry->id.value);
   }
   if (ids.empty()) return;
@@ -457,17 +393,18 @@ WaitResult WorkerClient::wait(std::span<ObjectEntry* const> entries, uint32_t ne
     result = wait_turn(waiter, until, lock);
     if (takes_tasks) task_waiter_ = nullptr;
   }
-  for (ObjectEntry* entry : pending) {
-    auto it = watchers_.find(entry->id.value);
-    if (it == watchers_.end()) continue;
-    std::erase(it->second, &waiter);
-    if (it->second.empty()) {
-      watchers_.erase(it);
-      if (queues_.contains(entry->id.value)) continue;
-      entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
-    }
-  }
+  for (ObjectEntry* entry : pending) unwatch(entry, &waiter);
   return waiter.has_task ? WaitResult::kRunTask : result;
+}
+
+void WorkerClient::unwatch(ObjectEntry* entry, Waiter* waiter) {
+  auto it = watchers_.find(entry->id.value);
+  if (it == watchers_.end()) return;
+  std::erase(it->second, waiter);
+  if (!it->second.empty()) return;
+  watchers_.erase(it);
+  if (queues_.contains(entry->id.value)) return;
+  entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
 }
 
 void WorkerClient::declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode) {

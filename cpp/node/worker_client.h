@@ -8,7 +8,9 @@
 // Invariants
 //   1. What one process tells the node (acquire, submit, put, result, release) goes through one
 //      ring in program order, so a release never overtakes the message that replaces it.
-//   2. Each entry of the local table stands for one reference in the node's table.
+//   2. Each entry of the local table stands for one reference in the node's table. A question for
+//      a value holds the entry until it is answered, so the node, who reads a release, knows that
+//      nothing it has told this process about that object is still to be read.
 //   3. A task record is claimed before it is popped (claim.h); but a call of an actor that cannot be
 //      run now is stashed unclaimed, and claimed when it is run. So `claimed` says in either case
 //      how far the worker has come.
@@ -120,8 +122,8 @@ class BOLIDE_API WorkerClient : public Client {
   void begin_yield(uint64_t sequence, uint64_t index);
   void end_yield();
 
-  // set_local records where a dependency that came with a task lies.
-  void set_local(ObjectEntry* entry, const Location& where);
+  // pin_argument records where a dependency that came with a task lies, and pins it.
+  void pin_argument(ObjectEntry* entry, const Location& where);
 
   void write_output(uint32_t stream, std::string_view line);
   void trace(const ipc::TraceRecord& record, std::string_view name);
@@ -139,9 +141,10 @@ class BOLIDE_API WorkerClient : public Client {
   Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
   Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
-                                  uint8_t flags) override;
+                                  uint8_t flags, bool pinned) override;
   void abandon(const store::Slot& slot) override;
   const std::byte* resolve(const Location& where) override { return views_.resolve(where); }
+  Status fetch(ObjectEntry* entry, Nanos until) override;
   ObjectEntry* acquire(ObjectId id) override;
   ObjectEntry* acquire_known(ObjectId id) override;
   ObjectEntry* find(ObjectId id) override;
@@ -186,6 +189,10 @@ class BOLIDE_API WorkerClient : public Client {
   bool handle_record(ipc::Record& record);
   void handle(ipc::RecordType type, const std::byte* data, uint64_t size);
   void on_value(ipc::Reader& in);
+  void on_recall(ipc::Reader& in);
+  void arrive(ObjectEntry* entry, const Location& where);
+  void give_up_reference(ObjectEntry* entry);
+  void unwatch(ObjectEntry* entry, Waiter* waiter);
   void on_chunk(ipc::Reader& in);
   void on_credit(ipc::Reader& in);
   void end_credit_watches(uint64_t sequence, uint64_t upto);
@@ -273,6 +280,7 @@ class BOLIDE_API WorkerClient : public Client {
   std::unordered_map<uint64_t,
                      std::vector<std::pair<std::shared_ptr<CompletionQueue>, uint64_t>>>
       queues_;  // the same for event loops
+  std::unordered_map<uint64_t, std::string> unfetchable_;  // why values could not be brought back
   std::vector<Waiter*> chunk_waiters_;
   bool chunk_asked_ = false;
   Nanos ask_after_ = 0;  // after a refusal: when to ask again

@@ -7,8 +7,8 @@
 //   1. `outstanding` is in order of sequence; an entry leaves it when its result or hand-back
 //      is read, when it is taken back, or when the worker is dead.
 //   2. Records are sent in order: while `overflow` has one, the ring gets none.
-//   3. `held` is the set of objects that this client counts as referenced; each stands for one
-//      reference in the table.
+//   3. `held` has the objects that this client counts as referenced; each stands for one
+//      reference in the table, and with kTold for one of its readers.
 #pragma once
 
 #include <sys/types.h>
@@ -34,6 +34,11 @@
 namespace bolide::node {
 
 struct Actor;
+
+enum HeldFlags : uint32_t {
+  kHeld = 1,
+  kTold = 2,  // it may know where the stored value lies
+};
 
 class BOLIDE_API WorkerLink {
  public:
@@ -118,7 +123,7 @@ class BOLIDE_API WorkerLink {
   os::Fd orphan_pidfd;  // once the template that reported its end is gone
   std::deque<Outstanding> outstanding;
   std::vector<std::vector<uint64_t>> awaited;  // ids, for each task on its stack that is blocked
-  FlatMap<uint32_t> held;
+  FlatMap<uint32_t> held;                    // id -> HeldFlags
   std::unordered_set<uint64_t> functions;    // that it was sent
   std::unordered_set<uint32_t> chunks;       // that it has mapped
   std::vector<Location> jumbo_spans;         // of records sent through the store, in order

@@ -5,7 +5,6 @@
 
 #include "node/worker_client.h"
 #include "node/worker_push.h"
-#include "os/fd_passing.h"
 #include "os/futex.h"
 #include "os/process.h"
 
@@ -123,6 +122,9 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
     case RecordType::kValue:
       on_value(in);
       break;
+    case RecordType::kRecall:
+      on_recall(in);
+      break;
     case RecordType::kReady: {
       const auto list = in.take<ipc::ObjectList>();
       const uint64_t* ids = in.ids(list.count);
@@ -204,13 +206,20 @@ void WorkerClient::on_value(ipc::Reader& in) {
     return;
   }
   ObjectEntry* entry = table_.find(ObjectId{header.object});
-  if (entry == nullptr || entry->ready()) return;  // dropped meanwhile
-  if (stored) {
+  if (entry == nullptr) give_up("bolide: a value came without a question\n");
+  if (!entry->ready() && stored) {
     table_.set_stored(entry, where, header.flags);
-  } else {
+  } else if (!entry->ready()) {
     table_.set_inline(entry, bytes, header.size, header.flags);
+  } else if (entry->presence.is_away() && stored) {
+    arrive(entry, where);
+  } else if (entry->presence.is_away()) {  // it could not be brought back
+    unfetchable_[entry->id.value].assign(reinterpret_cast<const char*>(bytes), header.size);
   }
   value_ready(entry);
+  if ((entry->flags & store::kAsked) == 0) return;
+  entry->flags = static_cast<uint8_t>(entry->flags & ~store::kAsked);
+  if (--entry->refs == 0) give_up_reference(entry);
 }
 
 void WorkerClient::value_ready(ObjectEntry* entry) {
@@ -223,48 +232,6 @@ void WorkerClient::value_ready(ObjectEntry* entry) {
   if (auto node = queues_.extract(entry->id.value)) {
     for (const auto& [queue, token] : node.mapped()) queue->push(token);
     if (idle_waiter_ != nullptr) notify(*idle_waiter_);
-  }
-}
-
-// receive_chunk gives the descriptor that was sent before the record of this chunk.
-os::Fd WorkerClient::receive_chunk(uint32_t chunk) {
-  while (received_.empty()) {
-    uint32_t number = 0;
-    std::vector<os::Fd> fds;
-    auto got = os::receive_message(socket_.get(), std::as_writable_bytes(std::span(&number, 1)),
-                                   fds, true);
-    if (!got.is_ok() && got.status().code() == Code::kInterrupted) continue;
-    if (!got.is_ok()) give_up("bolide: a descriptor of the store did not arrive\n");
-    if (fds.size() == 1) received_.emplace_back(number, std::move(fds[0]));  // or it is a wake-up
-  }
-  auto [number, fd] = std::move(received_.front());
-  received_.pop_front();
-  if (number != chunk) give_up("bolide: a descriptor of the store did not arrive\n");
-  return std::move(fd);
-}
-
-void WorkerClient::on_chunk(ipc::Reader& in) {
-  const auto notice = in.take<ipc::ChunkNotice>();
-  const uint32_t chunk = notice.chunk;
-  const os::Fd fd = receive_chunk(chunk);
-  Status status = views_.add(ChunkId{chunk}, fd, notice.size);
-  if (!status.is_ok() && notice.writable == 0) {
-    give_up("bolide: a part of the store cannot be mapped\n");
-  }
-  if (notice.writable != 0) {
-    if (status.is_ok()) {
-      status = arena_.add_chunk(ChunkId{chunk}, fd, notice.size);
-      if (!status.is_ok()) views_.drop(ChunkId{chunk});
-    }
-    chunk_asked_ = false;
-    chunk_refused_ = status.is_ok() ? "" : status.message();
-    if (!status.is_ok()) {  // it cannot be mapped here: it must not count as this worker's
-      push(RecordType::kChunkReturned, sizeof notice,
-           [&](std::byte* to) { ipc::Writer(to).put(notice); });
-    }
-  }
-  if (notice.writable != 0) {
-    for (Waiter* waiter : chunk_waiters_) notify(*waiter);
   }
 }
 
@@ -405,13 +372,6 @@ void WorkerClient::task_taken() {
   if (taken_jumbo_.size != 0) free_jumbo(taken_jumbo_);
   taken_jumbo_ = Location{};
   release_space();
-}
-
-void WorkerClient::set_local(ObjectEntry* entry, const Location& where) {
-  MutexLock lock(mutex_);
-  if (entry->ready()) return;
-  table_.set_stored(entry, where, 0);
-  value_ready(entry);
 }
 
 std::vector<ipc::DeviceShare> WorkerClient::devices() {

@@ -118,7 +118,7 @@ void WorkerClient::ask_items(ObjectEntry* handle, uint64_t taken) {
   const ObjectId first = next_ids(count);
   for (uint32_t i = 0; i < count; ++i) {
     ObjectEntry* item = table_.add(return_of(first, i));
-    item->refs = 1;
+    item->refs = 2;  // one until the answer is read
     item->flags |= store::kAsked;
     ahead.items.push_back(item);
   }

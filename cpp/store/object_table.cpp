@@ -41,6 +41,8 @@ ObjectEntry* ObjectTable::add_apart(ObjectId id) {
   entry->value_flags = 0;
   entry->small_size = 0;
   entry->refs = 0;
+  entry->readers = 0;
+  entry->presence.reset();
   entry->handle = nullptr;
   entry->producer = nullptr;
   return entry;

@@ -5,9 +5,10 @@
 // Not a garbage collector: whoever brings `refs` to zero calls erase() and deals with what the
 // entry held (contained ids, stored bytes).
 //
-// Thread safety: the holder of the owner's lock changes it. One exception: `state` may be read
-// without the lock by a thread that holds a reference; kReady is stored with release after the
-// value, and a ready value changes no more while it is referenced.
+// Thread safety: the holder of the owner's lock changes it. Two exceptions, for a thread that holds
+// a reference: it may read `state` without the lock (kReady is stored with release after the
+// value, and from then on the value stays as it is, but for `where`), and it may pin `presence`;
+// while it has a pin, `where` stays as it is too.
 #pragma once
 
 #include <atomic>
@@ -21,6 +22,7 @@
 #include "base/flat_map.h"
 #include "base/ids.h"
 #include "base/location.h"
+#include "store/presence.h"
 
 namespace bolide::store {
 
@@ -33,7 +35,7 @@ enum EntryFlags : uint8_t {
   kHasContained = 1,   // its contained ids are in the table's side map
   kWatched = 2,        // somebody waits: the owner's watch list knows who
   kHasDependents = 4,  // tasks wait for it: the owner's dependency table knows which
-  kAsked = 8,          // a worker has asked the node for the value
+  kAsked = 8,          // a worker has asked the node for the value, and holds a reference for it
   kAskedReady = 16,    // a worker has asked the node to be told when it is ready
   kKnownReady = 32,    // a worker was told so; it has not got the value
 };
@@ -48,6 +50,8 @@ struct ObjectEntry {
   uint8_t value_flags;  // ipc::ValueFlags, set with the value
   uint32_t refs;
   void* handle;   // what the language binding attaches (its interned reference), or nullptr
+  uint32_t readers;    // of a stored value, in the node: see docs/reference_counting.md
+  Presence presence;   // of a stored value
   uint8_t small_size;
   union {
     std::byte small[kSmallBytes];
@@ -55,14 +59,14 @@ struct ObjectEntry {
       std::byte* data;
       uint64_t size;
     } heap;
-    Location where;
+    Location where;   // its size never changes
     void* producer;  // while pending: the node's task
   };
 
   ObjectEntry() : producer(nullptr) {}
   bool ready() const { return state.load(std::memory_order_acquire) == ObjectState::kReady; }
 };
-static_assert(sizeof(ObjectEntry) == 56);
+static_assert(sizeof(ObjectEntry) == 64);
 
 // A value's bytes as a reader gets them; for stored values `data` is not set.
 struct ValueBytes {

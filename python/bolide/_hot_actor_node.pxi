@@ -105,14 +105,17 @@ cdef object read_info(Session session, ObjectRef ref):
     if not entry.ready():
         native.ask(session.client, &entry, 1, True)
         wait_entries(session, &entry, 1, 1, FOREVER, False)
-    if entry.holding == Holding.kStored:
-        value.data = session.client.resolve(entry.where)
-        value.size = entry.where.size
-        if value.data == NULL:
-            raise corrupt_value()
-    else:
+    if entry.holding != Holding.kStored:
         value = ObjectTable.inline_value(entry)
-    return decode_actor(PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+        return decode_actor(PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+    pin_value(ref)
+    try:
+        value.data = session.client.resolve(entry.where)
+        if value.data == NULL:
+            raise lost(ref)
+        return decode_actor(PyBytes_FromStringAndSize(<const char*> value.data, entry.where.size))
+    finally:
+        entry.presence.unpin()
 
 
 def actor_names():

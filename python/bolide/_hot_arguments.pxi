@@ -1,32 +1,40 @@
 # _hot_arguments: from a task's record to the arguments of its call. Part of _hot.pyx.
 #
 # The values of top-level references lie behind the arguments in the record. They are decoded when
-# the argument that names them is; one that is only a window's object is not decoded at all.
+# the argument that names them is; one that is only a window's object is not decoded at all. Those
+# that are stored are pinned until the call has its arguments.
 
 cdef struct Dependency:
-    const uint8_t* data
+    const uint8_t* data  # NULL: it is not in memory yet
     uint64_t size
     cbool stored
 
 
 @cython.final
+@cython.no_gc
 cdef class Dependencies:
     """The values of a task's top-level references, as the node appended them to its record."""
 
     cdef vector[Dependency] found
     cdef list owners  # the ObjectRef of each that is stored, else None
+    cdef bytes record  # what was copied out of the task's record
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.found.size()):
+            if self.found[i].stored and self.found[i].data != NULL:
+                (<ObjectRef> self.owners[<Py_ssize_t> i]).entry.presence.unpin()
 
     cdef object value(self, uint32_t i):
         if i >= self.found.size():
             raise corrupt_value()
         return decode_all(self.found[i].data, self.found[i].size, 64 if self.found[i].stored else 8, self.owners[i])
 
-    cdef ObjectRef stored(self, uint64_t i, const uint8_t** begin):
-        """The reference of one that is stored, and where its bytes are."""
+    cdef ObjectRef stored(self, uint64_t i):
+        """The reference of one that is stored."""
         if i >= self.found.size() or not self.found[i].stored:
             raise corrupt_value()
-        begin[0] = self.found[i].data
-        return <ObjectRef> self.owners[i]
+        return <ObjectRef> self.owners[<Py_ssize_t> i]
 
 
 cdef Dependencies read_dependencies(Session session, TaskView* task):
@@ -39,6 +47,7 @@ cdef Dependencies read_dependencies(Session session, TaskView* task):
     cdef Location where
     cdef ObjectRef owner
     cdef const byte_t* data
+    cdef bint all_here = True
     read.owners = []
     for i in range(task.header.dependencies):
         if end - at < 24:
@@ -53,25 +62,54 @@ cdef Dependencies read_dependencies(Session session, TaskView* task):
             memcpy(&where, at, sizeof(Location))
             at += sizeof(Location)
             owner = contained_ref(id)
-            if not owner.entry.ready():
-                native.set_local(session.worker, owner.entry, where)
             data = session.client.resolve(where)
             if data == NULL:
                 raise corrupt_value()
-            read.found.push_back(Dependency(<const uint8_t*> data, where.size, True))
             read.owners.append(owner)
+            native.pin_argument(session.worker, owner.entry, where)
+            read.found.push_back(Dependency(<const uint8_t*> data, where.size, True))
+        elif kind == 2:
+            all_here = False
+            read.owners.append(contained_ref(id))
+            read.found.push_back(Dependency(NULL, size, True))
         else:
             if <uint64_t> (end - at) < size:
                 raise corrupt_value()
             read.found.push_back(Dependency(at, size, False))
             read.owners.append(None)
             at += (size + 7) & ~(<uint64_t> 7)
+    if not all_here:
+        bring_back(session, task, read)
     return read
 
 
+cdef int bring_back(Session session, TaskView* task, Dependencies read) except -1:
+    """Waits for the dependencies that are not in memory."""
+    cdef const uint8_t* values = <const uint8_t*> task.values
+    cdef uint64_t size = task.header.argument_bytes
+    cdef const uint8_t* copy
+    cdef ObjectRef owner
+    cdef size_t i
+    # They come through the ring, so the task's record must leave it first.
+    read.record = PyBytes_FromStringAndSize(<const char*> task.arguments, size)
+    read.record += PyBytes_FromStringAndSize(<const char*> values, task.value_bytes)
+    copy = <const uint8_t*> PyBytes_AS_STRING(read.record)
+    task.arguments = <const byte_t*> copy
+    for i in range(read.found.size()):
+        if not read.found[i].stored:
+            read.found[i].data = copy + size + (read.found[i].data - values)
+    session.worker.task_taken()
+    for i in range(read.found.size()):
+        if read.found[i].data == NULL:
+            owner = <ObjectRef> read.owners[<Py_ssize_t> i]
+            pin_ready(owner)
+            read.found[i].data = <const uint8_t*> session.client.resolve(owner.entry.where)
+    return 0
+
+
 cdef tuple decode_arguments(Session session, TaskView* task):
-    cdef Cursor cursor
     """Positional and named arguments, and what bolide._retries sent before them."""
+    cdef Cursor cursor
     cdef Dependencies dependencies = None
     cdef uint32_t n, named, i
     cdef uint32_t first = 0

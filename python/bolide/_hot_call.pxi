@@ -94,7 +94,7 @@ cdef ObjectRef put_special(Session session, bytes value, list contained_refs, ui
     else:
         reserve_slot(session, len(value), &slot)
         copy_released(<uint8_t*> slot.data, data, len(value))
-        entry = native.put_stored(session.client, slot, contained, flags)
+        entry = native.put_stored(session.client, slot, contained, flags, False)
     if entry == NULL:
         raise core_error()
     return make_ref(session, entry)
@@ -358,7 +358,7 @@ cdef ObjectRef store_encoded(Encoder encoder, Session session, size_t start, siz
     for i in range(contained, encoder.contained.size()):
         inner.push_back(encoder.contained[i])
     encoder.contained.resize(contained)
-    cdef ObjectEntry* entry = native.put_stored(session.client, slot, inner, 0)
+    cdef ObjectEntry* entry = native.put_stored(session.client, slot, inner, 0, False)
     if entry == NULL:
         raise core_error()
     return make_ref(session, entry)

@@ -89,22 +89,56 @@ cdef object read_value(ObjectRef ref):
     """The value of a ready reference; raises what it is if it is an error."""
     cdef ObjectEntry* entry = ref.entry
     cdef ValueBytes value
-    cdef const byte_t* data
-    cdef object result
     if entry.holding == Holding.kStored:
+        pin_value(ref)
+        return read_pinned(ref)
+    value = ObjectTable.inline_value(entry)
+    if entry.value_flags == 0:
+        return decode_all(<const uint8_t*> value.data, value.size, 8, None)
+    raise read_error(ref.session, entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+
+
+cdef object read_pinned(ObjectRef ref):
+    """As read_value, of a stored value that is pinned; takes the pin back. Views have their own."""
+    cdef ObjectEntry* entry = ref.entry
+    cdef const byte_t* data
+    try:
         data = ref.session.client.resolve(entry.where)
         if data == NULL:
-            from .exceptions import ObjectLostError
-            raise ObjectLostError(ref.hex())
+            raise lost(ref)
         if entry.value_flags == 0:
             return decode_all(<const uint8_t*> data, entry.where.size, 64, ref)
-        value.data = data
-        value.size = entry.where.size
-    else:
-        value = ObjectTable.inline_value(entry)
-        if entry.value_flags == 0:
-            return decode_all(<const uint8_t*> value.data, value.size, 8, None)
-    raise read_error(ref.session, entry, PyBytes_FromStringAndSize(<const char*> value.data, value.size))
+        raise read_error(ref.session, entry, PyBytes_FromStringAndSize(<const char*> data, entry.where.size))
+    finally:
+        entry.presence.unpin()
+
+
+cdef int pin_value(ObjectRef ref) except -1:
+    """Pins a stored value, so that it stays where it is; first brings it back if it is elsewhere."""
+    cdef ObjectEntry* entry = ref.entry
+    cdef Session session = ref.session
+    cdef int64_t turn, until
+    cdef cbool got
+    if entry.presence.pin():
+        return 0
+    turn = turn_length()
+    while True:
+        until = native.now() + turn
+        with nogil:
+            got = native.fetch(session.client, entry, until)
+        if got:
+            return 0
+        if native.last_code() != Code.kTimeout:
+            break
+        PyErr_CheckSignals()
+    if native.last_code() == Code.kClosed:
+        raise_closed(session)
+    raise core_error()
+
+
+cdef object lost(ObjectRef ref):
+    from .exceptions import ObjectLostError
+    return ObjectLostError(ref.hex())
 
 
 cdef object read_error(Session session, ObjectEntry* entry, bytes data):

@@ -289,8 +289,8 @@ cdef object decode_pickle(Cursor* cursor, ObjectRef owner):
     for i in range(count):
         buffer = described[i]
         if buffer.size < 0:
-            ref = contained_ref(buffer.object)
-            buffers.append(make_view(ref, stored_bytes(ref), buffer.offset, <uint64_t> (-1 - buffer.size)))
+            size = -1 - buffer.size
+            buffers.append(stored_view(contained_ref(buffer.object), buffer.offset, <uint64_t> size))
         else:
             data = take_part(cursor, buffer.size)
             buffers.append(part_buffer(cursor, data, buffer.size, owner))

@@ -275,7 +275,7 @@ def drop_pinned():
 @cython.final
 @cython.no_gc
 cdef class View:
-    """A read-only buffer over a stored object's bytes; keeps the object and its mapping alive."""
+    """A read-only buffer over a stored object's bytes; keeps the object, its place and its mapping."""
 
     cdef const byte_t* data
     cdef uint64_t size
@@ -287,6 +287,7 @@ cdef class View:
             native.g_held.remove(self.held, <void*> self)
         if self.ref is not None and not self.ref.session.forked:
             self.ref.session.client.views().unpin(self.ref.entry.where.chunk)
+            self.ref.entry.presence.unpin()
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         if flags & PyBUF_WRITABLE:
@@ -298,18 +299,18 @@ cdef class View:
 
 
 cdef View make_view(ObjectRef ref, const uint8_t* begin, uint64_t offset, uint64_t size):
-    """A view of some bytes of a stored object, which begins at `begin` in this process."""
+    """A view of some bytes of a stored object that is pinned and begins at `begin` in this process."""
     cdef View view = View.__new__(View)
     cdef uint64_t whole = ref.entry.where.size
     if offset > whole or size > whole - offset:
         raise corrupt_value()
     view.data = <const byte_t*> begin + offset
     view.size = size
-    if ref.session.client.views().pin(ref.entry.where.chunk):
-        view.ref = ref
-        if whole >= RESIDENT_FROM:
-            view.held = <uintptr_t> begin
-            native.g_held.add(view.held, view.held + whole, <void*> view)
-        return view
-    from .exceptions import ObjectLostError
-    raise ObjectLostError(ref.hex())
+    if not ref.session.client.views().pin(ref.entry.where.chunk):
+        raise lost(ref)
+    ref.entry.presence.pin()
+    view.ref = ref
+    if whole >= RESIDENT_FROM:
+        view.held = <uintptr_t> begin
+        native.g_held.add(view.held, view.held + whole, <void*> view)
+    return view

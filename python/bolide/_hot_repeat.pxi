@@ -54,7 +54,7 @@ cdef ObjectRef store_argument(Encoder encoder, Session session, size_t start, si
     known.last = native.now()
     ref = known.ref if known.ref is not None else held_already(session, known.object)
     if ref is not None:
-        if is_frozen(known, value) and same_here_and_there(encoder, start, ref) or equals_stored(encoder, session, start, size, ref):
+        if is_stored_as(encoder, session, start, size, ref, is_frozen(known, value)):
             encoder.drop_parts()
             encoder.size = start
             encoder.contained.resize(contained)
@@ -162,6 +162,19 @@ cdef bint is_frozen(Repeated known, object value) except -1:
             return True
         if type(value) is not _ndarray:
             return False
+
+
+cdef bint is_stored_as(Encoder encoder, Session session, size_t start, uint64_t size, ObjectRef ref, bint frozen) except -1:
+    """Whether the object is what would be stored now. One that is not in memory is not looked at."""
+    if not ref.entry.ready() or not ref.entry.presence.pin():
+        return False
+    try:
+        return (
+            frozen and same_here_and_there(encoder, start, ref)
+            or equals_stored(encoder, session, start, size, ref)
+        )
+    finally:
+        ref.entry.presence.unpin()
 
 
 cdef bint same_here_and_there(Encoder encoder, size_t start, ObjectRef ref) except -1:

@@ -38,6 +38,8 @@ cdef class Draft:
         _drafts.erase(<void*> self)
         if self.session.forked:
             return
+        if self.ref is not None:
+            self.ref.entry.presence.unpin()
         if self.left != NULL:
             del self.left
         else:
@@ -123,7 +125,7 @@ cdef ObjectRef seal_draft(Draft draft):
         return None
     _drafts.erase(<void*> draft)
     forbid_writing(draft.array())
-    entry = native.put_stored(draft.session.client, draft.slot, contained, 0)
+    entry = native.put_stored(draft.session.client, draft.slot, contained, 0, True)
     if entry == NULL:
         raise core_error()
     draft.ref = make_ref(draft.session, entry)
@@ -299,7 +301,7 @@ cdef object decode_window(Cursor* cursor, Dependencies dependencies):
     cdef Py_ssize_t[64] strides
     cdef uint64_t name, offset, extent, first
     cdef ObjectRef ref
-    cdef const uint8_t* begin
+    cdef View buffer
     need(cursor, 4)
     nd = cursor.at[0]
     source = cursor.at[1]
@@ -319,16 +321,17 @@ cdef object decode_window(Cursor* cursor, Dependencies dependencies):
     first = <uint64_t> take_i64(cursor)
     if source == S_CONTAINED:
         ref = contained_ref(name)
-        begin = stored_bytes(ref)
     elif dependencies is not None:
-        ref = dependencies.stored(name, &begin)
+        ref = dependencies.stored(name)
     else:
         raise corrupt_value()
+    buffer = stored_view(ref, offset, extent)
     dtype = _decoded_dtype  # a wait may have decoded something else
     if first >= extent:
         raise corrupt_value()
-    buffer = make_view(ref, begin, offset, extent)
-    return npy.new_array(<PyObject*> dtype, nd, shape, strides, begin + offset + first, <PyObject*> buffer, False)
+    return npy.new_array(
+        <PyObject*> dtype, nd, shape, strides, <void*> (buffer.data + first), <PyObject*> buffer, False
+    )
 
 
 cdef ObjectRef contained_ref(uint64_t id):
@@ -337,20 +340,28 @@ cdef ObjectRef contained_ref(uint64_t id):
     return ref_of_id(object_id)
 
 
-cdef const uint8_t* stored_bytes(ObjectRef ref) except NULL:
-    """Where a stored object can be read in this process. It has its value; a worker may have to ask."""
-    cdef ObjectEntry* entry = ref.entry
+cdef View stored_view(ObjectRef ref, uint64_t offset, uint64_t size):
+    """A view of some bytes of a stored object. It has its value; a worker may have to ask for it."""
     cdef const byte_t* data
+    pin_ready(ref)
+    try:
+        data = ref.session.client.resolve(ref.entry.where)
+        if data == NULL:
+            raise lost(ref)
+        return make_view(ref, <const uint8_t*> data, offset, size)
+    finally:
+        ref.entry.presence.unpin()
+
+
+cdef int pin_ready(ObjectRef ref) except -1:
+    """Pins a stored object of which this process may not know yet that it has its value."""
+    cdef ObjectEntry* entry = ref.entry
     if not entry.ready():
         native.ask(ref.session.client, &entry, 1, True)
         wait_entries(ref.session, &entry, 1, 1, FOREVER, False)
-    data = NULL
-    if entry.holding == Holding.kStored and entry.value_flags == 0:
-        data = ref.session.client.resolve(entry.where)
-    if data == NULL:
-        from .exceptions import ObjectLostError
-        raise ObjectLostError(ref.hex())
-    return <const uint8_t*> data
+    if entry.holding != Holding.kStored or entry.value_flags != 0:
+        raise lost(ref)
+    return pin_value(ref)
 
 
 # ---- forks: a child gets its own copy of what is being written, as it does of all other memory

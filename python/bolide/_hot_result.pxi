@@ -85,7 +85,7 @@ cdef ObjectRef put_failure(Session session, object error, object name):
     cdef ObjectEntry* entry
     if encoder.stored:
         encoder.stored = False
-        entry = native.put_stored(session.client, encoder.slot, encoder.contained, encoder.flags)
+        entry = native.put_stored(session.client, encoder.slot, encoder.contained, encoder.flags, False)
     else:
         entry = native.put_inline(session.client, encoder.data, encoder.size, encoder.contained, encoder.flags)
     if entry == NULL:

@@ -31,7 +31,7 @@ cdef extern from "base/location.h" namespace "bolide" nogil:
 
 cdef extern from "base/status.h" namespace "bolide" nogil:
     cdef enum class Code "bolide::Code"(uint8_t):
-        kOk, kTimeout, kInterrupted, kFull, kNotFound, kInvalid, kClosed, kCorrupt, kSystem, kExists, kLimit
+        kOk, kTimeout, kInterrupted, kFull, kNotFound, kInvalid, kClosed, kCorrupt, kSystem, kExists, kLimit, kDiskFull
     cppclass Status:
         cbool is_ok()
         Code code()
@@ -44,12 +44,16 @@ cdef extern from "base/status.h" namespace "bolide" nogil:
 cdef extern from "store/object_table.h" namespace "bolide::store" nogil:
     cdef enum class Holding "bolide::store::Holding"(uint8_t):
         kNothing, kSmall, kHeap, kStored
+    cppclass Presence:
+        cbool pin()
+        void unpin()
     cppclass ObjectEntry:
         ObjectId id
         Holding holding
         uint8_t flags
         uint8_t value_flags
         void* handle
+        Presence presence
         Location where
         cbool ready()
     cppclass ValueBytes:
@@ -188,7 +192,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
         void* find(uintptr_t, uintptr_t, uintptr_t*)
         cbool empty()
     HeldMemory g_held
-    ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t)
+    ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t, cbool)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
     WaitResult await_credit(WorkerClient*, uint64_t, uint64_t, int64_t, WaitMode*)
     void cancel(Client*, ObjectEntry*, cbool, cbool)
@@ -205,7 +209,8 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     void park_if_exiting()
     void add_inline(WorkerClient*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
     void add_stored(WorkerClient*, const Slot&, const vector[uint64_t]&, uint8_t)
-    void set_local(WorkerClient*, ObjectEntry*, const Location&)
+    void pin_argument(WorkerClient*, ObjectEntry*, const Location&)
+    cbool fetch(Client*, ObjectEntry*, int64_t)
     void write_output(WorkerClient*, uint32_t, const char*, size_t)
     void trace(WorkerClient*, uint64_t, int64_t, int64_t, const char*, size_t)
     void copy(Client*, uint8_t*, const uint8_t*, uint64_t)

@@ -73,7 +73,7 @@ void Driver::submit() {
     const auto made = [&]() -> Result<ObjectEntry*> {
       if (random_.one_in(4)) {
         auto slot = node_.reserve(40'000, false, 0);
-        if (slot.is_ok()) return node_.put_stored(*slot, {}, ipc::kFunction);
+        if (slot.is_ok()) return node_.put_stored(*slot, {}, ipc::kFunction, false);
       }
       std::vector<std::byte> code(random_.one_in(8) ? 8'000 : 100);
       return node_.put_inline(code.data(), code.size(), {}, ipc::kFunction);
@@ -129,7 +129,7 @@ void Driver::put() {
       node_.abandon(*slot);
       return Status(Code::kFull, "it was interrupted");
     }
-    return node_.put_stored(*slot, contained, 0);
+    return node_.put_stored(*slot, contained, 0, false);
   }();
   if (!made.is_ok()) {
     const Status status = made.status();

@@ -121,7 +121,7 @@ void SimWorker::put(Frame& frame, size_t i) {
   ObjectEntry* entry = nullptr;
   if (slot.has_value()) {
     write_value(slot->data, op.size, digest, contained);
-    entry = client_->put_stored(*slot, contained, 0).take();
+    entry = client_->put_stored(*slot, contained, 0, false).take();
   } else {  // small, or as one who goes on after ObjectStoreFullError
     std::vector<std::byte> bytes(std::min(op.size, client_->inline_limit()));
     write_value(bytes.data(), bytes.size(), digest, contained);
