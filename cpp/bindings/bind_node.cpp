@@ -36,6 +36,7 @@ py::dict stats_dict(Node& node) {
   store["granted"] = stats.store.granted;
   store["touched"] = stats.store.touched;
   store["live"] = stats.store.live;
+  store["warm"] = stats.store.warm;
   store["chunks"] = stats.store.chunks;
   py::dict out;
   out["objects"] = stats.objects;

@@ -38,6 +38,8 @@ Node::Node(NodeOptions options)
     : Client(os::usable_cores() > 1 ? options.max_spin : 0),
       options_(std::move(options)),
       objects_(options_.object_store_memory, *this),
+      io_(std::clamp(os::usable_cores(), 2, 4)),
+      mover_(mutex_, objects_, views_, io_, *this),
       scheduler_(policy_for(options_), *this),
       polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {
   inline_limit_ = options_.inline_limit;
@@ -125,6 +127,7 @@ void Node::stop() {
   crew_.stop();
   // The template kills and reaps what is left, also workers whose pid we never learned.
   template_.stop(now() + kStopWithin);
+  io_.stop();
   MutexLock lock(mutex_);
   const bool alone = await_waiters(lock);
   for (int i : {0, 1}) {
@@ -234,6 +237,7 @@ void Node::after_fork() {
   forked_ = true;
   closed_ = true;
   supervisor_.abandon();
+  io_.abandon();
 }
 
 Status Node::set_settings(std::string_view blob) {

@@ -34,6 +34,7 @@
 #include "ipc/bell.h"
 #include "node/actor.h"
 #include "node/client.h"
+#include "node/mover.h"
 #include "node/objects.h"
 #include "node/stream.h"
 #include "node/system_error.h"
@@ -93,7 +94,8 @@ struct NodeStats {
 class BOLIDE_API Node : public Client,
                         private sched::Actions,
                         private sched::Actors::Actions,
-                        private ObjectsOwner {
+                        private ObjectsOwner,
+                        private MoverOwner {
  public:
   static Result<std::unique_ptr<Node>> start(NodeOptions options);
   ~Node() override;
@@ -197,9 +199,19 @@ class BOLIDE_API Node : public Client,
   // ObjectsOwner
   void span_freed(ClientId owner, const Location& where) override;
   void chunk_closed(ChunkId chunk) override;
+  void store_changed() override;
   void function_freed(ObjectId function) override;
   void actor_freed(ObjectId actor) override;
   void stream_freed(ObjectId stream) override;
+
+  // MoverOwner
+  void retire(ChunkId chunk) override;
+  Status reserve_for_move(uint64_t size, store::Slot* slot) override;
+  void free_span(const Location& where) override;
+  const std::byte* resolve_locked(const Location& where) override;
+  bool may_move_function(ObjectId function) override;
+  void recall(std::span<ObjectEntry* const> entries) override;
+  void moved() override;
 
   // node_tasks.cpp
   Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
@@ -356,15 +368,14 @@ class BOLIDE_API Node : public Client,
   // node_store.cpp
   Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
   Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
-  const std::byte* resolve_locked(const Location& where);
   Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
-  void free_span(const Location& where);
-  void retire(ChunkId chunk);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
 
   const NodeOptions options_;
   Objects objects_;
   store::Arena arena_;
+  store::IoPool io_;
+  Mover mover_;
   sched::Scheduler scheduler_;
   sched::Actors calls_{*this};
   std::unordered_map<uint64_t, std::unique_ptr<Actor>> actors_;

@@ -122,6 +122,42 @@ const std::byte* Node::resolve_locked(const Location& where) {
   return views_.resolve(where);
 }
 
+// ---- what the mover asks for
+
+Status Node::reserve_for_move(uint64_t size, store::Slot* slot) {
+  return try_reserve(size, false, true, slot);
+}
+
+// may_move_function: a worker copies a function when it reads the record that tells the place.
+bool Node::may_move_function(ObjectId function) {
+  for (const auto& [id, link] : links_) {
+    if (link->functions.contains(function.value) && !link->has_read_all()) return false;
+  }
+  return true;
+}
+
+void Node::recall(std::span<ObjectEntry* const> entries) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, link] : links_) {
+    ids.clear();
+    for (const ObjectEntry* entry : entries) {
+      const uint32_t* held = link->held.find(entry->id.value);
+      if (held != nullptr && (*held & kTold) != 0) ids.push_back(entry->id.value);
+    }
+    if (ids.empty()) continue;
+    link->send_ids(RecordType::kRecall, ids);
+    link->needs_attention = true;
+    mark_dirty(*link);
+  }
+}
+
+// moved is called by a thread of the pool: nobody else may be awake.
+void Node::moved() {
+  if (closed_) return;
+  flush_links();
+  rouse_leader();
+}
+
 // ---- room for workers
 
 Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
@@ -149,8 +185,7 @@ Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
   link.chunks.insert(grant->id.value);
   link.send_descriptor(grant->id.value, *objects_.registry().fd(grant->id));
   const ipc::ChunkNotice notice{grant->size, grant->id.value, 1};
-  link.send(RecordType::kChunk, sizeof notice,
-            [&](std::byte* to) { ipc::Writer(to).put(notice); });
+  link.send(RecordType::kChunk, sizeof notice, [&](std::byte* to) { ipc::Writer(to).put(notice); });
   return Status();
 }
 
@@ -174,10 +209,14 @@ void Node::span_freed(ClientId owner, const Location& where) {
                [&](std::byte* to) { ipc::Writer(to).put(where); });
     mark_dirty(*link);
   }
-  // The quiet second begins here; the supervisor may not know yet that there is something to do.
-  if (!objects_.registry().has_surplus()) return;
-  const auto due = objects_.registry().next_surplus(now());
-  if (supervisor_until_ > *due) nudge_supervisor();
+}
+
+void Node::store_changed() {
+  for (ChunkId chunk : objects_.registry().excess()) retire(chunk);
+  // The supervisor may not know yet that there is something to do.
+  for (const auto& look : {mover_.next_look(), objects_.registry().next_surplus()}) {
+    if (look.has_value() && supervisor_until_ > *look) nudge_supervisor();
+  }
 }
 
 void Node::chunk_closed(ChunkId chunk) {

@@ -129,7 +129,7 @@ ObjectEntry* Node::next_item(Stream* stream, ObjectId id) {
     ObjectEntry* item = stream->ready.front();
     stream->ready.pop_front();
     stream->bytes -= store::ObjectTable::value_size(item);
-    objects_.table().enter(item, id == kNoObject ? item->id : id);
+    objects_.enter(item, id == kNoObject ? item->id : id);
     return item;
   }
   if (id == kNoObject) id = next_ids(1);

@@ -8,6 +8,11 @@ namespace bolide::node {
 using store::Holding;
 using store::ObjectEntry;
 
+void Objects::enter(ObjectEntry* entry, ObjectId id) {
+  if (entry->holding == Holding::kStored) registry_.rename_object(entry->where, entry->id, id);
+  table_.enter(entry, id);
+}
+
 Status Objects::hold_contained(ObjectEntry* entry, const uint64_t* ids, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     ObjectEntry* inner = table_.find(ObjectId{ids[i]});
@@ -28,6 +33,27 @@ Status Objects::seal(ObjectEntry* entry, const Location& where, ClientId owner, 
   return Status();
 }
 
+Status Objects::move_stored(ObjectEntry* entry, const Location& where, ClientId owner) {
+  Status sealed = registry_.seal_object(where, owner, entry->id);
+  if (!sealed.is_ok()) return sealed;
+  const Location former = entry->where;
+  entry->where.chunk = where.chunk;
+  entry->where.offset = where.offset;
+  free_bytes(entry->id, former);
+  return Status();
+}
+
+void Objects::free_bytes(ObjectId object, const Location& where) {
+  const auto freed = registry_.free_object(where, object);
+  if (!freed) return;
+  if (!freed->orphaned) {
+    owner_.span_freed(freed->owner, where);
+  } else if (freed->empty) {
+    owner_.chunk_closed(where.chunk);
+  }
+  owner_.store_changed();
+}
+
 void Objects::free_all(ObjectEntry* first) {
   std::vector<ObjectEntry*> gone{first};
   while (!gone.empty()) {
@@ -41,16 +67,7 @@ void Objects::free_all(ObjectEntry* first) {
     if ((entry->value_flags & ipc::kFunction) != 0) owner_.function_freed(entry->id);
     if ((entry->value_flags & ipc::kActor) != 0) owner_.actor_freed(entry->id);
     if ((entry->value_flags & ipc::kStream) != 0) owner_.stream_freed(entry->id);
-    if (entry->holding == Holding::kStored) {
-      const Location where = entry->where;
-      if (auto freed = registry_.free_object(where, entry->id)) {
-        if (!freed->orphaned) {
-          owner_.span_freed(freed->owner, where);
-        } else if (freed->empty) {
-          owner_.chunk_closed(where.chunk);
-        }
-      }
-    }
+    if (entry->holding == Holding::kStored) free_bytes(entry->id, entry->where);
     table_.erase(entry);
   }
 }

@@ -30,6 +30,8 @@ class ObjectsOwner {
   virtual void span_freed(ClientId owner, const Location& where) = 0;
   // The chunk was closed: readers may unmap it.
   virtual void chunk_closed(ChunkId chunk) = 0;
+  // After either of these, or when bytes of a dead client's chunk have become a hole.
+  virtual void store_changed() = 0;
   virtual void function_freed(ObjectId function) = 0;
   virtual void actor_freed(ObjectId actor) = 0;
   virtual void stream_freed(ObjectId stream) = 0;
@@ -49,12 +51,19 @@ class BOLIDE_API Objects {
     return entry;
   }
 
+  // enter puts an entry that was made apart into the table, under that id.
+  void enter(store::ObjectEntry* entry, ObjectId id);
+
   // hold_contained makes the entry a container of those ids. Unknown ids are an error of the
   // sender (kInvalid); nothing is held then.
   Status hold_contained(store::ObjectEntry* entry, const uint64_t* ids, uint32_t count);
 
   // seal books a stored value that `owner` has written and makes the entry ready.
   Status seal(store::ObjectEntry* entry, const Location& where, ClientId owner, uint8_t flags);
+
+  // move_stored: the value of an entry that has departed lies at `where` now, in a chunk of
+  // `owner`; its former place is free. On failure nothing has changed.
+  Status move_stored(store::ObjectEntry* entry, const Location& where, ClientId owner);
 
   // release drops one reference and frees what is not referenced any more, contained objects
   // included, without recursion.
@@ -64,6 +73,7 @@ class BOLIDE_API Objects {
 
  private:
   void free_all(store::ObjectEntry* first);
+  void free_bytes(ObjectId object, const Location& where);
 
   store::ObjectTable table_;
   store::Registry registry_;

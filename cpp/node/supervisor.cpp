@@ -30,6 +30,7 @@ void Node::supervise() {
     const bool submitting = now() - submit_drained_ < kSubmittingWithin;
     if (!has_leader() && !submitting) drain();
     for (ChunkId chunk : objects_.registry().surplus(now())) retire(chunk);
+    mover_.compact(now());
     check_deadlines();
     if (now() >= interrupt_again_) send_interrupts();
     if (now() >= streams_due_) grant_due();
@@ -46,7 +47,8 @@ void Node::supervise() {
     }
     if (const auto look = scheduler_.next_look(time)) until = std::min(until, *look);
     if (submitting) until = std::min(until, time + kMillisecond);
-    if (const auto due = objects_.registry().next_surplus(time)) until = std::min(until, *due);
+    if (const auto due = objects_.registry().next_surplus()) until = std::min(until, *due);
+    if (const auto look = mover_.next_look()) until = std::min(until, *look);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
     until = std::min({until, interrupt_again_, streams_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);

@@ -80,6 +80,8 @@ class BOLIDE_API WorkerLink {
   bool is_busy() const {
     return tasks.control()->consumer_waiting.load(std::memory_order_seq_cst) == 0;
   }
+  // has_read_all: the worker has handled every record that it was ever sent.
+  bool has_read_all() { return overflow_.empty() && tasks.refresh_used() == 0; }
   bool has_overflow() const { return !overflow_.empty() || !descriptors_.empty(); }
 
   // find_outstanding is the entry of that sequence number, nullptr if there is none.

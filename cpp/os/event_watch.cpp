@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "os/event.h"
 
 namespace bolide::os {
 namespace {
@@ -35,8 +36,10 @@ Result<EventWatch> EventWatch::create(const Fd& pidfd, const Fd& socket, const F
 
 EventWatch::Woken EventWatch::wait() const {
   for (;;) {
+    pollfd item{epoll_.get(), POLLIN, 0};
+    poll_fds(&item, 1, -1);  // all waiting is done there
     epoll_event items[2];
-    const int ready = ::epoll_wait(epoll_.get(), items, 2, -1);
+    const int ready = ::epoll_wait(epoll_.get(), items, 2, 0);
     BOLIDE_CHECK(ready >= 0 || errno == EINTR, "a watched descriptor was closed");
     for (int i = 0; i < ready; ++i) {
       if (items[i].data.u32 == kEndTag) return Woken::kEnded;

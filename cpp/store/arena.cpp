@@ -12,10 +12,10 @@ namespace bolide::store {
 
 namespace {
 
-// Whether a chunk of its own is worth using again for an object: not so large that the rest of
-// it, charged to the budget, would be wasted.
+// Whether a chunk of its own is worth using again for an object: not so large that more than a
+// fifth of it, charged to the budget, would be wasted.
 bool is_good_fit(uint64_t size, uint64_t chunk_size) {
-  return size <= chunk_size && chunk_size <= size + size / 4 + kMiB;
+  return size <= chunk_size && chunk_size <= page_round(size + size / 4);
 }
 
 }  // namespace

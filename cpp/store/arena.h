@@ -10,8 +10,8 @@
 // those, objects up to 16 MiB share too. A new chunk's use is settled by the first object in it.
 //
 // Empty chunks are kept: writing touched pages costs a fifth to a tenth of touching new ones. A
-// chunk that once held one object takes another of size s when s <= chunk <= 1.25 s + 1 MiB, the
-// most recently emptied chunk first. How long they are kept is the node's decision, who sees the
+// chunk that once held one object takes another of size s when s <= chunk <= 1.25 s, the most
+// recently emptied chunk first. How long they are kept is the node's decision, who sees the
 // chunks of all clients (Registry::surplus): it retires one, and a retired chunk takes no more
 // objects and ends as soon as it is empty.
 //

@@ -62,7 +62,8 @@ Result<Grant> Registry::grant(ClientId owner, uint64_t chunk_size, uint64_t want
   auto memfd = os::create_memfd("chunk", size);
   if (!memfd.is_ok()) return memfd.status();
   const ChunkId id{++last_id_};
-  const auto [chunk, added] = chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed, ++changes_});
+  const auto [chunk, added] =
+      chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed, ++changes_});
   enter(chunk->second);
   return Grant{id, size};
 }
@@ -132,6 +133,12 @@ std::optional<Freed> Registry::free_object(const Location& where, ObjectId objec
   return freed;
 }
 
+void Registry::rename_object(const Location& where, ObjectId from, ObjectId to) {
+  const auto found = chunks_.find(where.chunk);
+  if (found == chunks_.end() || from == to || !found->second.objects.erase(from.value)) return;
+  found->second.objects.insert(to.value, where.offset);
+}
+
 std::vector<Lodger> Registry::objects(ChunkId id) const {
   std::vector<Lodger> all;
   const auto found = chunks_.find(id);
@@ -177,23 +184,39 @@ bool Registry::retire(ChunkId id) {
   return true;
 }
 
-std::optional<Nanos> Registry::next_surplus(Nanos now) {
-  note_changes(now);
+std::optional<Nanos> Registry::next_surplus() const {
   if (!has_surplus()) return std::nullopt;
-  return quiet_since_ + kQuiet;
+  return newer_.time + kEmptyFor;
 }
 
 std::vector<ChunkId> Registry::surplus(Nanos now) {
-  note_changes(now);
   std::vector<ChunkId> found;
-  if (now - quiet_since_ < kQuiet || !has_surplus()) return found;
+  if (!has_surplus() || now < newer_.time + kEmptyFor) return found;
+  older_ = std::exchange(newer_, Mark{changes_, now});
   uint64_t kept = idle_;
   for (ChunkId id : empty_chunks()) {
     const Chunk& chunk = chunks_.find(id)->second;
+    if (chunk.changed > older_.changes) break;  // as are all that follow
     // What was granted and never used is of no worth to anybody, but it is charged.
     if (chunk.has_seals && kept <= kWarmBytes) continue;
     if (chunk.has_seals) kept -= chunk.charge;
     found.push_back(id);
+  }
+  return found;
+}
+
+std::vector<ChunkId> Registry::excess() const {
+  std::vector<ChunkId> found;
+  uint64_t limit = std::max(kWarmBytes, live_ / 8);
+  if (idle_ <= limit) return found;
+  const std::vector<ChunkId> empty = empty_chunks();
+  for (ChunkId id : empty) limit = std::max(limit, 2 * chunks_.find(id)->second.charge);
+  uint64_t kept = idle_;
+  for (size_t i = 0; i < empty.size() && kept > limit; ++i) {
+    const Chunk& chunk = chunks_.find(empty[i])->second;
+    if (!chunk.has_seals) continue;
+    kept -= chunk.charge;
+    found.push_back(empty[i]);
   }
   return found;
 }
@@ -274,12 +297,6 @@ void Registry::count(const Chunk& chunk, int64_t sign) {
   } else {
     add(unused_, 1);
   }
-}
-
-void Registry::note_changes(Nanos now) {
-  if (changes_ == changes_seen_) return;
-  changes_seen_ = changes_;
-  quiet_since_ = now;
 }
 
 void Registry::erase(Chunks::iterator chunk) {

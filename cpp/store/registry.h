@@ -12,10 +12,11 @@
 // bounds the excess to one chunk a client.
 //
 // Empty chunks are worth keeping for their writers: writing touched pages costs a fifth to a tenth
-// of touching new ones. What exceeds 64 MiB of them, in all clients together, is surplus after a
-// second in which nothing was granted, sealed or freed; the longest empty go first. The registry
-// reads no clock: it counts changes, and a second is quiet when the count is the same at both of
-// its ends.
+// of touching new ones. What exceeds 64 MiB of them, in all clients together, is surplus when it
+// has been empty for half a second; and at once what exceeds an eighth of the live bytes and twice
+// the largest of them too, for a program that makes and drops objects of all sizes all the time.
+// The longest empty go first. The registry reads no clock: it counts changes and is told from time
+// to time how late it is.
 //
 // What a client says is checked (seal_object, give_back); a client cannot spoil the books of
 // another. Thread safety: none; the node's lock guards it.
@@ -43,7 +44,7 @@
 namespace bolide::store {
 
 inline constexpr uint64_t kWarmBytes = uint64_t{64} << 20;  // of empty chunks, never surplus
-inline constexpr Nanos kQuiet = kSecond;
+inline constexpr Nanos kEmptyFor = kSecond / 2;             // before a chunk is surplus
 
 struct Grant {
   ChunkId id;
@@ -109,6 +110,9 @@ class BOLIDE_API Registry {
   // free_object takes a sealed object off the books; nullopt when it was not there.
   std::optional<Freed> free_object(const Location& where, ObjectId object);
 
+  // rename_object: an object that lies there is known by another id now.
+  void rename_object(const Location& where, ObjectId from, ObjectId to);
+
   // objects lists what lies in a chunk, in the order of the offsets.
   std::vector<Lodger> objects(ChunkId id) const;
 
@@ -124,20 +128,25 @@ class BOLIDE_API Registry {
   // retire marks a chunk whose writer is asked to give it back; false: unknown, or marked before.
   bool retire(ChunkId id);
 
-  // surplus lists the empty chunks that are to be retired after a quiet second. has_surplus tells
-  // whether there will be some, next_surplus when; nullopt: not before the next change, so that
-  // an idle process sleeps.
+  // surplus lists the empty chunks that are to be retired now. has_surplus tells whether there will
+  // be some if nothing changes, next_surplus when to ask again; nullopt: not before the next
+  // change, so that an idle process sleeps.
   bool has_surplus() const { return unused_ != 0 || idle_ > kWarmBytes; }
   std::vector<ChunkId> surplus(Nanos now);
-  std::optional<Nanos> next_surplus(Nanos now);
+  std::optional<Nanos> next_surplus() const;
+  // excess lists what is surplus at once.
+  std::vector<ChunkId> excess() const;
   // empty_chunks lists all of those without live bytes that are not retired, the longest empty
   // first.
   std::vector<ChunkId> empty_chunks() const;
 
+  uint64_t changes() const { return changes_; }
   uint64_t budget() const { return budget_; }
   uint64_t charged() const { return charged_; }
   uint64_t live() const { return live_; }
   uint64_t warm() const { return warm_; }
+  // waste is what is charged in chunks with live bytes, beyond these.
+  uint64_t waste() const { return charged_ - live_ - warm_; }
 
   RegistryStats stats() const;
   std::optional<ChunkInfo> info(ChunkId id) const;
@@ -167,7 +176,6 @@ class BOLIDE_API Registry {
   void enter(const Chunk& chunk) { count(chunk, 1); }
   void count(const Chunk& chunk, int64_t sign);
   void erase(Chunks::iterator chunk);
-  void note_changes(Nanos now);
 
   const uint64_t budget_;
   const std::function<uint64_t()> available_;
@@ -177,9 +185,14 @@ class BOLIDE_API Registry {
   uint64_t warm_ = 0;
   uint32_t last_id_ = 0;
 
-  uint64_t changes_ = 0;       // grants, objects sealed and freed
-  uint64_t changes_seen_ = 0;  // the count when quiet_since_ was set
-  Nanos quiet_since_ = 0;
+  // What has not changed since the older mark has been as it is for kEmptyFor at least.
+  struct Mark {
+    uint64_t changes;
+    Nanos time;
+  };
+  uint64_t changes_ = 0;  // grants, objects sealed and freed
+  Mark older_{0, INT64_MIN / 2};
+  Mark newer_{0, INT64_MIN / 2};
   // Of what is not retired:
   uint64_t idle_ = 0;    // the charges of chunks without live bytes that have been used
   uint64_t unused_ = 0;  // chunks in which no object was ever sealed

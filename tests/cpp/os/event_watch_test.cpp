@@ -2,15 +2,16 @@
 #include "os/event_watch.h"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <thread>
 
 #include "os/event.h"
 #include "os/fd_passing.h"
 #include "os/process.h"
+#include "os/thread.h"
 
 using namespace bolide;
 using os::EventWatch;
@@ -58,11 +59,11 @@ TEST_CASE("event watch: every watcher sees a ring, and the end of the process") 
 
   std::atomic<int> rung{0};
   Woken last = Woken::kRung;
-  std::thread waiter([&] {
-    while ((last = first->wait()) == Woken::kRung) ++rung;
-  });
+  os::Thread waiter = os::start_thread("waiter", [&] {
+                        while ((last = first->wait()) == Woken::kRung) ++rung;
+                      }).take();
   event->ring();
-  while (rung.load() == 0) std::this_thread::yield();
+  while (rung.load() == 0) sched_yield();
   REQUIRE(os::send_signal(child.pidfd, SIGKILL).is_ok());
   waiter.join();
   CHECK(last == Woken::kEnded);

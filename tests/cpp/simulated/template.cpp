@@ -86,6 +86,7 @@ bool Template::receive() {
   order.descriptors.bell = std::move(fds[2]);
   order.descriptors.waiter_event = std::move(fds[3]);
   order.descriptors.supervisor_event = std::move(fds[4]);
+  order.descriptors.attention_event = std::move(fds[5]);
   orders_.push_back(std::move(order));
   return true;
 }

@@ -241,11 +241,11 @@ TEST_CASE("arena: warm chunks of their own are used again") {
     CHECK(writer.allocate(8 * kMiB).where.chunk == first.where.chunk);
     CHECK(writer.arena.stats().warm == 0);
   }
-  SUBCASE("for one as small as the rule allows: 8 MiB <= 1.25 * 5.6 MiB + 1 MiB") {
-    CHECK(writer.allocate(5'872'026).where.chunk == first.where.chunk);
+  SUBCASE("for one as small as the rule allows: 8 MiB <= 1.25 * 6.4 MiB, in pages") {
+    CHECK(writer.allocate(6'707'611).where.chunk == first.where.chunk);
   }
   SUBCASE("not for a smaller one") {
-    CHECK(writer.allocate(5'872'025).where.chunk != first.where.chunk);
+    CHECK(writer.allocate(6'707'609).where.chunk != first.where.chunk);
   }
   SUBCASE("not for a larger one") {
     CHECK(writer.allocate(8 * kMiB + 1).where.chunk != first.where.chunk);

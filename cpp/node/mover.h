@@ -1,0 +1,103 @@
+// mover: takes stored objects to another place while nobody reads them, so that chunks which are
+// mostly holes can be closed.
+//
+// A chunk is emptied as a whole or not at all, since memory goes back only by whole chunks. Its
+// objects are copied without the lock, where they lie they stay readable; then, under the lock,
+// each is given its new place, unless somebody has begun to read it meanwhile: then the copy is
+// dropped.
+//
+// An object may move when no process but the node's can know its place (entry->readers is 0) and
+// nobody here has pinned it. docs/reference_counting.md says why these two are enough.
+//
+// Thread safety: every method is called with the node's lock held, which `mutex` is; the copies run
+// in threads of the pool.
+// Invariant: a chunk in `evacuating_` is retired, its listed objects have a reference and their
+// chunk a pin, until `finish`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/api.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "node/objects.h"
+#include "store/arena.h"
+#include "store/io_pool.h"
+#include "store/views.h"
+
+namespace bolide::node {
+
+// What the mover needs of the node.
+class MoverOwner {
+ public:
+  virtual ~MoverOwner() = default;
+  // Asks the chunk's writer to use it no more and to give it back when it is empty.
+  virtual void retire(ChunkId chunk) = 0;
+  // Room in the arena of this process, beyond the budget: it frees more than it takes.
+  virtual Status reserve_for_move(uint64_t size, store::Slot* slot) = 0;
+  virtual void free_span(const Location& where) = 0;
+  virtual const std::byte* resolve_locked(const Location& where) = 0;
+  // Whether no process may still be reading an exported function in the store.
+  virtual bool may_move_function(ObjectId function) = 0;
+  // Asks the workers that know where these lie to forget it.
+  virtual void recall(std::span<store::ObjectEntry* const> entries) = 0;
+  // Chunks may have become free.
+  virtual void moved() = 0;
+};
+
+class BOLIDE_API Mover {
+ public:
+  Mover(Mutex& mutex, Objects& objects, store::Views& views, store::IoPool& pool, MoverOwner& owner)
+      : mutex_(mutex), objects_(objects), views_(views), pool_(pool), owner_(owner) {}
+  Mover(const Mover&) = delete;
+  Mover& operator=(const Mover&) = delete;
+
+  // compact empties chunks that are orphaned or less than half live, and where a fifth of the store
+  // is wasted also others; as far as it is time.
+  void compact(Nanos now);
+  // next_look is when compact should be called again although nothing changes.
+  std::optional<Nanos> next_look() const;
+
+  // evacuate begins to empty a chunk. False: some of its objects cannot move now.
+  bool evacuate(ChunkId chunk);
+
+  uint64_t bytes_in_flight() const { return in_flight_; }
+
+ private:
+  struct Piece {
+    store::ObjectEntry* entry;
+    Location from;
+    const std::byte* source;
+    store::Slot to;
+  };
+  struct Evacuation {
+    ChunkId chunk;
+    uint64_t bytes = 0;
+    std::vector<Piece> pieces;
+  };
+
+  bool has_waste() const;
+  std::vector<ChunkId> candidates() const;
+  bool may_move(ChunkId chunk, std::vector<store::ObjectEntry*>* entries);
+  bool add_piece(Evacuation& evacuation, store::ObjectEntry* entry);
+  void finish(Evacuation& evacuation, bool copied);
+
+  Mutex& mutex_;
+  Objects& objects_;
+  store::Views& views_;
+  store::IoPool& pool_;
+  MoverOwner& owner_;
+  std::unordered_map<ChunkId, std::shared_ptr<Evacuation>> evacuating_;
+  uint64_t in_flight_ = 0;
+  Nanos looked_at_ = INT64_MIN / 2;
+  Nanos pause_ = 0;  // from that look to the next
+  uint64_t changes_seen_ = 0;
+};
+
+}  // namespace bolide::node
