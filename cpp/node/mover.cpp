@@ -16,8 +16,10 @@ using store::ChunkInfo;
 using store::ObjectEntry;
 
 constexpr ClientId kNode{1};
-constexpr uint64_t kLeastWaste = store::kMiB;  // of the store: less is not worth a look
+// Less waste than this, of the store and of a chunk, is not worth a look.
+constexpr uint64_t kLeastWaste = store::kMiB;
 constexpr uint64_t kLeastChunkWaste = 64 * store::kKiB;
+constexpr uint64_t kLeastPart = 16;  // of the budget, where that is less
 constexpr uint64_t kMostInFlight = 64 * store::kMiB;
 constexpr Nanos kFirstPause = 50 * kMillisecond;  // holes that come and go are filled again
 constexpr Nanos kLongestPause = 2 * kSecond;
@@ -29,7 +31,8 @@ uint64_t waste_of(const ChunkInfo& chunk) {
 }  // namespace
 
 bool Mover::has_waste() const {
-  return objects_.registry().waste() >= kLeastWaste;
+  const store::Registry& registry = objects_.registry();
+  return registry.waste() >= std::min(kLeastWaste, registry.budget() / kLeastPart);
 }
 
 std::optional<Nanos> Mover::next_look() const {
@@ -60,9 +63,10 @@ std::vector<ChunkId> Mover::candidates() const {
   const store::Registry& registry = objects_.registry();
   std::vector<ChunkInfo> found;
   const uint64_t used = registry.charged() - registry.warm();
+  const uint64_t least = std::min(kLeastChunkWaste, registry.budget() / kLeastPart);
   const bool much = 5 * registry.waste() > used;
   for (const ChunkInfo& chunk : registry.chunks()) {
-    if (chunk.live == 0 || waste_of(chunk) < kLeastChunkWaste) continue;
+    if (chunk.live == 0 || waste_of(chunk) < least) continue;
     const bool half_empty = 2 * chunk.live < chunk.touched;
     // The holes of an orphaned chunk are never filled again.
     if (half_empty || chunk.orphaned || (much && 5 * chunk.live < 4 * chunk.touched)) {

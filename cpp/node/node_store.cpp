@@ -212,6 +212,7 @@ void Node::span_freed(ClientId owner, const Location& where) {
 }
 
 void Node::store_changed() {
+  if (closed_) return;
   for (ChunkId chunk : objects_.registry().excess()) retire(chunk);
   // The supervisor may not know yet that there is something to do.
   for (const auto& look : {mover_.next_look(), objects_.registry().next_surplus()}) {

@@ -108,6 +108,24 @@ TEST_CASE("mover: a chunk with an object that is viewed stays until it is not") 
   check_all(world, left);
 }
 
+TEST_CASE("mover: an object without a name stays until it has got one") {
+  StoreWorld world;
+  const auto all = fill(world, kAnn, 20 * kMiB);
+  ObjectEntry* item = world.put_apart(kAnn, 1000);
+  const auto left = thin_out(world, all, 10);
+  const ChunkId chunk = item->where.chunk;
+  world.compact();
+  CHECK(item->where.chunk == chunk);
+  {
+    MutexLock lock(world.mutex);
+    world.objects.enter(item, item->id);
+  }
+  world.compact();
+  CHECK(world.objects.registry().info(item->where.chunk)->owner == kNode);
+  check_all(world, {item});
+  check_all(world, left);
+}
+
 TEST_CASE("mover: what workers know is recalled, and moves when they have forgotten it") {
   StoreWorld world;
   const auto left = thin_out(world, fill(world, kAnn, 4 * kMiB), 10);

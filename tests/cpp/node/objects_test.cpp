@@ -34,6 +34,7 @@ class Owner final : public ObjectsOwner {
     spans.push_back({owner.value, where.chunk.value, where.offset});
   }
   void chunk_closed(ChunkId chunk) override { closed.push_back(chunk.value); }
+  void store_changed() override {}
   void function_freed(ObjectId function) override { functions.push_back(function); }
   void actor_freed(ObjectId) override {}
   void stream_freed(ObjectId stream) override { streams.push_back(stream); }
@@ -227,7 +228,7 @@ TEST_CASE("objects: bytes that the registry has let go of are not given back twi
   Node node;
   const uint32_t chunk = node.sealed_chunk(kAnn);
   ObjectEntry* entry = node.stored(chunk, 0, kAnn);
-  REQUIRE(node.objects.registry().free_object(entry->where).has_value());
+  REQUIRE(node.objects.registry().free_object(entry->where, entry->id).has_value());
   REQUIRE(node.objects.registry().close(ChunkId{chunk}));
   node.objects.release(entry);
   CHECK(node.owner.spans.empty());

@@ -49,6 +49,18 @@ class StoreWorld : public ObjectsOwner, public MoverOwner {
     return entry;
   }
 
+  // put_apart makes one that has no name until it enters the table.
+  ObjectEntry* put_apart(ClientId client, uint64_t size) {
+    MutexLock lock(mutex);
+    store::Slot slot{};
+    REQUIRE(reserve(client, size, false, &slot).is_ok());
+    ObjectEntry* entry = objects.table().add_apart(make_object_id(client, ++last_object_));
+    entry->refs = 1;
+    std::memset(slot.data, static_cast<int>(mark_of(entry->id)), size);
+    REQUIRE(objects.seal(entry, slot.where, client, 0).is_ok());
+    return entry;
+  }
+
   void drop(ObjectEntry* entry) {
     MutexLock lock(mutex);
     objects.release(entry);
@@ -134,6 +146,8 @@ class StoreWorld : public ObjectsOwner, public MoverOwner {
   void chunk_closed(ChunkId chunk) override { views.drop(chunk); }
   void store_changed() override {}
   void function_freed(ObjectId) override {}
+  void actor_freed(ObjectId) override {}
+  void stream_freed(ObjectId) override {}
 
   // MoverOwner
   void retire(ChunkId chunk) override {

@@ -87,6 +87,7 @@ bool Template::receive() {
   order.descriptors.waiter_event = std::move(fds[3]);
   order.descriptors.supervisor_event = std::move(fds[4]);
   order.descriptors.attention_event = std::move(fds[5]);
+  order.descriptors.owner = machine_.processes().front()->end_event.dup().take();  // the driver
   orders_.push_back(std::move(order));
   return true;
 }

@@ -42,11 +42,25 @@ Status submit(const Context& context, node::Client& client, const Call& call,
 }
 
 Oracle::Read read_value(const Context& context, node::Client& client, ObjectEntry* entry) {
-  const bool stored = entry->holding == store::Holding::kStored;
-  const store::ValueBytes value =
-      stored ? store::ValueBytes{client.resolve(entry->where), entry->where.size}
-             : store::ObjectTable::inline_value(entry);
-  return context.oracle.value(entry->id.value, value.data, value.size, entry->value_flags);
+  if (entry->holding != store::Holding::kStored) {
+    const store::ValueBytes value = store::ObjectTable::inline_value(entry);
+    return context.oracle.value(entry->id.value, value.data, value.size, entry->value_flags);
+  }
+  while (!entry->presence.pin()) {
+    const Status fetched = client.fetch(entry, now() + 100 * kMillisecond);
+    context.machine.end_if_dead();
+    if (fetched.is_ok()) break;
+    if (fetched.code() != Code::kTimeout) fail("no value: %s", fetched.message().c_str());
+  }
+  return read_pinned(context, client, entry);
+}
+
+Oracle::Read read_pinned(const Context& context, node::Client& client, ObjectEntry* entry) {
+  const std::byte* bytes = client.resolve(entry->where);
+  const Oracle::Read read =
+      context.oracle.value(entry->id.value, bytes, entry->where.size, entry->value_flags);
+  entry->presence.unpin();
+  return read;
 }
 
 }  // namespace simulator

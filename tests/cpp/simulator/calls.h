@@ -30,6 +30,9 @@ bolide::Status submit(const Context& context, bolide::node::Client& client, cons
                       std::vector<ObjectEntry*>* returns);
 
 // read_value gives the value of a ready object, checked.
+// read_pinned takes the pin of a stored value back.
+Oracle::Read read_pinned(const Context& context, bolide::node::Client& client,
+                         bolide::store::ObjectEntry* entry);
 Oracle::Read read_value(const Context& context, bolide::node::Client& client, ObjectEntry* entry);
 
 }  // namespace simulator

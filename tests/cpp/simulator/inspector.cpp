@@ -88,10 +88,14 @@ void Inspector::check_idle(const std::vector<SimWorker*>& workers) {
   if (!objects.registry().is_valid() || !node_.arena_.is_valid()) {
     fail("the store's books are wrong");
   }
-  // Invariant 1 of objects.h, counted anew.
+  // Invariant 1 of objects.h, counted anew; and who may know where values lie.
   std::unordered_map<uint64_t, uint32_t> refs;
+  std::unordered_map<uint64_t, uint32_t> readers;
   for (const auto& [id, link] : node_.links_) {
-    link->held.for_each([&](uint64_t object, uint32_t) { ++refs[object]; });
+    link->held.for_each([&](uint64_t object, uint32_t held) {
+      ++refs[object];
+      if ((held & kTold) != 0) ++readers[object];
+    });
   }
   objects.table().for_each([&](ObjectEntry* entry) {
     if (const auto* inner = objects.table().contained(entry)) {
@@ -103,16 +107,29 @@ void Inspector::check_idle(const std::vector<SimWorker*>& workers) {
       fail("object %lx has %u references, %u are known", entry->id.value, entry->refs,
            refs[entry->id.value]);
     }
+    if (entry->readers != readers[entry->id.value]) {
+      fail("object %lx has %u readers, %u are known", entry->id.value, entry->readers,
+           readers[entry->id.value]);
+    }
+    if (entry->presence.is_pinned()) fail("object %lx is pinned still", entry->id.value);
     if (!entry->ready()) fail("object %lx is pending on an idle node", entry->id.value);
   });
   for (SimWorker* worker : workers) {
     WorkerLink* link = node_.link_of(worker->id());
     if (link == nullptr) continue;
     size_t held = 0;
-    link->held.for_each([&](uint64_t object, uint32_t) {
+    link->held.for_each([&](uint64_t object, uint32_t flags) {
       ++held;
-      if (worker->client().table_.find(ObjectId{object}) == nullptr) {
-        fail("the node thinks that worker %u holds %lx", worker->id(), object);
+      const ObjectEntry* there = worker->client().table_.find(ObjectId{object});
+      if (there == nullptr) fail("the node thinks that worker %u holds %lx", worker->id(), object);
+      if (!there->ready() || there->holding != store::Holding::kStored ||
+          there->presence.is_away()) {
+        return;
+      }
+      const ObjectEntry* here = objects.find(ObjectId{object});
+      if ((flags & kTold) == 0 || there->where.chunk != here->where.chunk ||
+          there->where.offset != here->where.offset) {
+        fail("worker %u knows a place of %lx that the node does not mean", worker->id(), object);
       }
     });
     if (held != worker->client().table_.size()) {

@@ -122,19 +122,18 @@ void SimWorker::decode(const TaskView& view, Frame& frame) {
   for (uint32_t i = 0; i < view.header.dependencies; ++i) {
     const auto header = in.take<ipc::ValueHeader>();
     if (header.object != view.dependencies[i]) fail("a task got the value of another object");
-    const std::byte* bytes;
     if (header.kind == ipc::ValueKind::kStored) {
       const auto where = in.take<Location>();
       ObjectEntry* owner = client_->acquire(ObjectId{header.object});
-      if (!owner->ready()) client_->set_local(owner, where);
+      client_->pin_argument(owner, where);
       frame.owners.push_back(owner);
-      bytes = client_->resolve(where);
+      frame.dependencies.push_back(read_pinned(context_, *client_, owner));
     } else {
-      bytes = in.bytes(header.size);
+      const std::byte* bytes = in.bytes(header.size);
+      frame.dependencies.push_back(
+          context_.oracle.value(header.object, bytes, header.size, header.flags));
     }
     if (!in.ok()) fail("a task record is too short");
-    frame.dependencies.push_back(
-        context_.oracle.value(header.object, bytes, header.size, header.flags));
     if (frame.dependencies.back().error) fail("a task was sent the error of a dependency");
     for (uint64_t id : frame.dependencies.back().ids) client_->acquire(ObjectId{id});
   }

@@ -138,6 +138,17 @@ TEST_CASE("arena: a slot that is alone is left and its chunk used again") {
   CHECK(writer.arena.is_valid());
 }
 
+TEST_CASE("arena: what is alone in a chunk that the node wants back can be left, and ends it") {
+  Writer writer;
+  writer.grant(page_round(100));
+  const auto slot = writer.arena.allocate_alone(100);
+  REQUIRE(slot.has_value());
+  writer.arena.retire(slot->where.chunk);
+  CHECK(writer.arena.leave(slot->where).is_ok());
+  CHECK(writer.arena.free(slot->where));
+  CHECK(writer.arena.take_ended() == std::vector<ChunkId>{slot->where.chunk});
+}
+
 TEST_CASE("arena: only what is alone can be left") {
   Writer writer;
   const Slot shared = writer.allocate(100);

@@ -314,6 +314,17 @@ TEST_CASE("registry: it knows which objects lie in a chunk") {
   CHECK_FALSE(registry.free_object(at(id.value, 0, 100), lodgers[1].object).has_value());
 }
 
+TEST_CASE("registry: an object that gets another id is found under that one") {
+  Registry registry(100 * kMiB, plenty);
+  const ChunkId id = sealed_chunk(registry, kAnn, kMiB, kMiB);
+  const Location where = at(id.value, 64, 100);
+  REQUIRE(registry.seal_object(where, kAnn, ObjectId{5}).is_ok());
+  registry.rename_object(where, ObjectId{5}, ObjectId{9});
+  CHECK_FALSE(registry.free_object(where, ObjectId{5}).has_value());
+  CHECK(registry.objects(id).front().object == ObjectId{9});
+  CHECK(registry.free_object(where, ObjectId{9}).has_value());
+}
+
 TEST_CASE("registry: surplus is what exceeds 64 MiB of chunks that were empty for half a second") {
   Registry registry(1000 * kMiB, plenty);
   std::vector<Location> places;

@@ -1,4 +1,4 @@
-"""Memory of dropped objects goes back to the system, whoever wrote them (A10)."""
+"""Memory of dropped objects goes back to the system, whoever wrote them and whatever they do."""
 
 from __future__ import annotations
 
