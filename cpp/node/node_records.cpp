@@ -318,8 +318,16 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
   if (!in.ok() || entry == nullptr) return malformed("it handed back a task that it does not have");
   Task* task = entry->task;
   const bool inlined = entry->inlined;
+  if (task->calls != nullptr && !task->cancelled) {
+    return malformed("it handed back a call of its actor");
+  }
   link.remove_outstanding(entry);
   take_arguments_back(link, task, false);
+  if (task->calls != nullptr) {
+    calls_.withdrawn(task);
+    fail_cancelled(task);
+    return Status();
+  }
   scheduler_.handed_back(link.worker, task, inlined);
   if (task->cancelled) {
     scheduler_.forget(task);

@@ -1,4 +1,7 @@
 // worker_actor: what a worker's client does only in an actor, and what it asks about actors.
+#include <algorithm>
+#include <cstring>
+
 #include "node/worker_client.h"
 #include "node/worker_push.h"
 
@@ -27,6 +30,21 @@ void WorkerClient::take_stashed(TaskView* task) {
       task->header.sequence << 1 | static_cast<uint64_t>(ipc::Purpose::kRun),
       std::memory_order_seq_cst);  // nobody takes back what was popped: see WorkerLink::started
   running_.push_back(task->header.sequence);
+}
+
+bool WorkerClient::hand_back_cancelled(uint64_t sequence) {
+  MutexLock lock(mutex_);
+  const auto call = std::find_if(stash_.begin(), stash_.end(), [&](const auto& record) {
+    ipc::TaskHeader header;
+    std::memcpy(&header, record.data(), sizeof header);
+    return header.sequence == sequence;
+  });
+  if (call == stash_.end()) return false;
+  stash_.erase(call);
+  const ipc::SequenceRecord back{sequence};
+  push(RecordType::kHandBack, sizeof back, [&](std::byte* to) { ipc::Writer(to).put(back); });
+  publish(Urgency::kAlways);
+  return true;
 }
 
 void WorkerClient::leave(ipc::ExitKind kind, std::string_view text) {

@@ -65,8 +65,11 @@ class BOLIDE_API WorkerClient : public Client {
   Next inline_task(TaskView* task);
   // task_taken: the view has been decoded, its bytes may go.
   void task_taken();
-  // become_actor: this worker is an actor's from now on. What it is sent is never handed back.
+  // become_actor: this worker is an actor's from now on. What it is sent is handed back only if it
+  // is cancelled.
   void become_actor();
+  // hand_back_cancelled gives back a call that was put aside; false: it was not, or has begun.
+  bool hand_back_cancelled(uint64_t sequence);
   // stop_tasks: next_task gives nothing more but kShutdown.
   void stop_tasks();
   // --- an actor's event loop, which takes calls and sleeps in its own way (worker_event_loop.cpp)

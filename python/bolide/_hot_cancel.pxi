@@ -21,8 +21,12 @@ def handle_interrupt(signal, frame):
     """In a worker, on the node's signal: interrupts the task that is cancelled."""
     cdef Session session = _session
     cdef uint64_t sequence = session.worker.interrupt_word()
-    if sequence == 0 or sequence > session.last_begun:
-        return  # seen already; or not begun yet, and the signal comes again
+    if sequence == 0:
+        return  # seen already
+    if sequence > session.last_begun:
+        if session.worker.hand_back_cancelled(sequence):
+            session.worker.interrupt_done(sequence)
+        return  # else it is about to begin, and the signal comes again
     session.worker.interrupt_done(sequence)
     if _actor_methods is not None:
         cancel_call(session, sequence)

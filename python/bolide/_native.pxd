@@ -155,6 +155,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         Next inline_task(TaskView*)
         void task_taken()
         void become_actor()
+        cbool hand_back_cancelled(uint64_t)
         void stop_tasks()
         void enter_loop(shared_ptr[CompletionQueue])
         int loop_fd()

@@ -63,8 +63,9 @@ def test_max_concurrency_of_an_async_actor(ray):
         async def work(self):
             self.running += 1
             self.most = max(self.most, self.running)
-            for _ in range(5):
+            while self.most < 3:
                 await asyncio.sleep(0)
+            await asyncio.sleep(0)
             self.running -= 1
 
         async def found(self):
@@ -306,6 +307,36 @@ def test_cancelling_a_call_that_has_not_begun(ray, latch):
         ray.get(second)
     latch.open()
     assert ray.get([first, third]) == [None, 5]
+
+
+def test_cancelling_a_call_behind_one_that_waits_for_an_object(ray, latch, channel):
+    @ray.remote
+    def opened():
+        latch.wait()
+
+    @ray.remote
+    class Waits:
+        def wait_and_spin(self, refs):
+            channel.say("waiting")
+            ray.get(refs[0])  # reads the calls behind this one, and puts them aside
+            channel.say("spinning")
+            while not ray.get_runtime_context().is_canceled():
+                pass
+
+        def same(self, x):
+            return x
+
+    waits = Waits.remote()
+    running = waits.wait_and_spin.remote([opened.remote()])
+    channel.hear()
+    behind = [waits.same.remote(i) for i in range(3)]
+    latch.open()
+    channel.hear()
+    for ref in (behind[1], running):
+        ray.cancel(ref)
+        with pytest.raises(TaskCancelledError):
+            ray.get(ref)
+    assert ray.get([behind[0], behind[2], waits.same.remote(3)]) == [0, 2, 3]
 
 
 def test_cancelling_a_call_before_the_actor_exists(ray, latch):
