@@ -15,18 +15,6 @@ namespace {
 // F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_FUTURE_WRITE as numbers: old headers lack the third.
 constexpr int kNeededSeals = 0x0002 | 0x0004 | 0x0010;
 
-// amount writes bytes for people: "900 bytes", "1.5 MiB".
-std::string amount(uint64_t bytes) {
-  if (bytes < kKiB) return std::to_string(bytes) + " bytes";
-  double value = static_cast<double>(bytes) / 1024;
-  const char* units[] = {"KiB", "MiB", "GiB", "TiB"};
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
-  char text[48];
-  std::snprintf(text, sizeof text, "%.1f %s", value, units[unit]);
-  return text;
-}
-
 std::string name(const Location& where) {
   return "object of " + std::to_string(where.size) + " bytes at offset " +
          std::to_string(where.offset) + " of chunk " + std::to_string(where.chunk.value);
@@ -66,6 +54,16 @@ Result<Grant> Registry::grant(ClientId owner, uint64_t chunk_size, uint64_t want
       chunks_.emplace(id, Chunk{memfd.take(), owner, size, needed, ++changes_});
   enter(chunk->second);
   return Grant{id, size};
+}
+
+uint64_t Registry::missing(uint64_t wanted) const {
+  const auto lack = [](uint64_t need, uint64_t have) { return need > have ? need - have : 0; };
+  const uint64_t needed = page_round(span_size(wanted));
+  return std::max(lack(charged_ + needed, budget_), lack(kMemoryReserve + needed, available_()));
+}
+
+bool Registry::may_fit(uint64_t wanted) const {
+  return wanted <= budget_ && page_round(span_size(wanted)) <= budget_;
 }
 
 const os::Fd* Registry::fd(ChunkId id) const {
@@ -246,7 +244,8 @@ std::optional<ChunkInfo> Registry::info(ChunkId id) const {
   if (found == chunks_.end()) return std::nullopt;
   const Chunk& chunk = found->second;
   return ChunkInfo{id,         chunk.owner,   chunk.size,     chunk.charge,
-                   chunk.live, chunk.changed, chunk.orphaned, chunk.retired};
+                   chunk.live, chunk.changed, chunk.orphaned, chunk.retired,
+                   chunk.has_seals};
 }
 
 std::vector<ChunkInfo> Registry::chunks() const {
@@ -270,7 +269,6 @@ bool Registry::is_valid() const {
          fresh.idle_ == idle_ && fresh.unused_ == unused_;
 }
 
-// refuse says why the budget has no room for an object of `wanted` bytes.
 Status Registry::refuse(uint64_t wanted) const {
   if (wanted > budget_) {
     return Status(Code::kFull, "an object of " + amount(wanted) +

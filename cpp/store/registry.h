@@ -66,6 +66,7 @@ struct ChunkInfo {
   uint64_t changed;  // when its last object was sealed or freed, as a count of changes
   bool orphaned;
   bool retired;  // its writer has been asked for it
+  bool used;     // it has had an object
 };
 
 // An object in a chunk.
@@ -99,6 +100,13 @@ class BOLIDE_API Registry {
   // kFull: over the budget, or the machine has too little memory. `control` ignores the budget,
   // for records that must get through.
   Result<Grant> grant(ClientId owner, uint64_t chunk_size, uint64_t wanted, bool control);
+
+  // missing is how many bytes must come back before such a grant has room, may_fit whether that
+  // can ever be enough.
+  uint64_t missing(uint64_t wanted) const;
+  bool may_fit(uint64_t wanted) const;
+  // refuse says why the budget has no room for an object of `wanted` bytes.
+  Status refuse(uint64_t wanted) const;
 
   const os::Fd* fd(ChunkId id) const;  // nullptr: no such chunk
   uint64_t size(ChunkId id) const;     // 0: no such chunk
@@ -170,7 +178,6 @@ class BOLIDE_API Registry {
   };
   using Chunks = std::unordered_map<ChunkId, Chunk>;
 
-  Status refuse(uint64_t wanted) const;
   // Every change of a chunk lies between leave and enter, which keep the sums.
   void leave(const Chunk& chunk) { count(chunk, -1); }
   void enter(const Chunk& chunk) { count(chunk, 1); }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "base/api.h"
 #include "base/location.h"
 
 namespace bolide::store {
@@ -33,6 +35,9 @@ constexpr uint64_t page_round(uint64_t size) {
 constexpr uint64_t span_size(uint64_t size) {
   return round_up(size == 0 ? 1 : size, kAlignment);
 }
+
+// amount writes bytes for people: "900 bytes", "1.5 MiB".
+BOLIDE_API std::string amount(uint64_t bytes);
 
 // in_range tells whether a Location, which may be forged, lies in a chunk of `chunk_size` bytes.
 constexpr bool in_range(const Location& where, uint64_t chunk_size) {
