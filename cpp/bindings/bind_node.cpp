@@ -10,7 +10,8 @@ using node::NodeOptions;
 
 // start takes everything by keyword: see bolide/_runtime.py for the meaning and the defaults.
 std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, double>> resources,
-                            uint64_t object_store_memory, int64_t spin_ns, uint64_t inline_limit,
+                            uint64_t object_store_memory, std::string spill_directory,
+                            int64_t spin_ns, uint64_t inline_limit,
                             uint32_t max_blocked_per_core, double start_timeout,
                             bool forward_output, std::vector<std::string> argv,
                             std::vector<std::string> env, const std::string& settings) {
@@ -18,6 +19,7 @@ std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, 
   options.num_cpus = num_cpus;
   options.resources = std::move(resources);
   options.object_store_memory = object_store_memory;
+  options.spill_directory = std::move(spill_directory);
   options.max_spin = spin_ns;
   options.inline_limit = inline_limit;
   options.max_blocked_per_core = max_blocked_per_core;
@@ -38,6 +40,10 @@ py::dict stats_dict(Node& node) {
   store["live"] = stats.store.live;
   store["warm"] = stats.store.warm;
   store["chunks"] = stats.store.chunks;
+  store["spilled_objects"] = stats.spilled_objects;
+  store["spilled"] = stats.spilled;
+  store["written"] = stats.written;
+  store["read"] = stats.read;
   py::dict out;
   out["objects"] = stats.objects;
   out["heap_bytes"] = stats.heap_bytes;
@@ -72,7 +78,7 @@ void bind_node(py::module_& module) {
   using py::gil_scoped_release;
   py::class_<Node>(module, "Node", "One scheduler, reference table and object store.")
       .def_static("start", &start, py::kw_only(), py::arg("num_cpus"), py::arg("resources"),
-                  py::arg("object_store_memory"), py::arg("spin_ns"), py::arg("inline_limit"),
+                  py::arg("object_store_memory"), py::arg("spill_directory"), py::arg("spin_ns"), py::arg("inline_limit"),
                   py::arg("max_blocked_per_core"), py::arg("start_timeout"),
                   py::arg("forward_output"), py::arg("argv"), py::arg("env"), py::arg("settings"))
       .def("address", [](Node& node) { return reinterpret_cast<uintptr_t>(static_cast<node::Client*>(&node)); },

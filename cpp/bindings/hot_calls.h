@@ -72,9 +72,9 @@ inline void park_if_exiting() {
   while (g_parked.load(std::memory_order_acquire) && ::gettid() != ::getpid()) ::pause();
 }
 
-inline bool reserve(Client* client, uint64_t size, bool alone, int64_t deadline,
+inline bool reserve(Client* client, uint64_t size, bool alone, int64_t since, int64_t deadline,
                     store::Slot* slot) {
-  auto result = client->reserve(size, alone, deadline);
+  auto result = client->reserve(size, alone, since, deadline);
   park_if_exiting();
   if (!result.is_ok()) return note(result.status());
   *slot = result.value();
@@ -177,6 +177,10 @@ inline void add_stored(node::WorkerClient* client, const store::Slot& slot,
 
 inline void pin_argument(node::WorkerClient* client, ObjectEntry* entry, const Location& where) {
   client->pin_argument(entry, where);
+}
+
+inline void expect_argument(node::WorkerClient* client, ObjectEntry* entry, uint64_t size) {
+  client->expect_argument(entry, size);
 }
 
 inline void write_output(node::WorkerClient* client, uint32_t stream, const char* text,

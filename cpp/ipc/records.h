@@ -99,7 +99,7 @@ constexpr uint32_t method_of(uint64_t index) { return static_cast<uint32_t>(inde
 enum class ValueKind : uint8_t {
   kInline = 0,  // the bytes follow
   kStored = 1,  // a Location follows
-  kElsewhere = 2,  // nothing follows: it is not in memory now; in kTask only
+  kElsewhere = 2,  // it is not in memory; in kTask nothing follows, in kValue why it cannot be had
 };
 
 enum ValueFlags : uint8_t {
@@ -199,7 +199,7 @@ struct ChunkRequest {
 struct ChunkRefusal {
   uint64_t size;
   uint32_t text_bytes;  // the sentence follows
-  uint32_t reserved;
+  uint32_t disk;        // 1: the disk is full too
 };
 
 struct BlockedRecord {

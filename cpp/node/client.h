@@ -119,9 +119,11 @@ class BOLIDE_API Client : public Pump {
                                           std::span<const uint64_t> contained,
                                           uint8_t flags) = 0;
   // reserve gives room in the store to write an object into; then put_stored, or abandon.
-  // kTimeout and a sentence when the store stayed full. `alone`: in a chunk that holds nothing
+  // kTimeout: call again, memory may come back; kFull, kDiskFull and a sentence: nothing has come
+  // back for long, `since` being when the first of these calls was made. `alone`: in a chunk that holds nothing
   // else, so that leave() can end the writing; kNotFound when there are too many of those.
-  virtual Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) = 0;
+  virtual Result<store::Slot> reserve(uint64_t size, bool alone, Nanos since,
+                                      Nanos deadline) = 0;
   // leave makes what lies at the slot's address read-only for good, in microseconds; the memory is
   // the caller's to unmap. On failure it can still be written.
   virtual Result<os::Mapping> leave(const store::Slot& slot) = 0;

@@ -15,12 +15,12 @@ namespace {
 using store::ChunkInfo;
 using store::ObjectEntry;
 
-constexpr ClientId kNode{1};
 // Less waste than this, of the store and of a chunk, is not worth a look.
 constexpr uint64_t kLeastWaste = store::kMiB;
 constexpr uint64_t kLeastChunkWaste = 64 * store::kKiB;
 constexpr uint64_t kLeastPart = 16;  // of the budget, where that is less
 constexpr uint64_t kMostInFlight = 64 * store::kMiB;
+constexpr uint8_t kLookedInto = ipc::kFunction | ipc::kActor | ipc::kStream;
 constexpr Nanos kFirstPause = 50 * kMillisecond;  // holes that come and go are filled again
 constexpr Nanos kLongestPause = 2 * kSecond;
 
@@ -29,6 +29,11 @@ uint64_t waste_of(const ChunkInfo& chunk) {
 }
 
 }  // namespace
+
+// leaves: functions and what else the node looks into stay in memory.
+bool Mover::leaves(const ObjectEntry* entry, Target target) {
+  return target == Target::kDisk && (entry->value_flags & kLookedInto) == 0;
+}
 
 bool Mover::has_waste() const {
   const store::Registry& registry = objects_.registry();
@@ -52,7 +57,7 @@ void Mover::compact(Nanos now) {
   changes_seen_ = objects_.registry().changes();
   for (ChunkId chunk : candidates()) {
     if (in_flight_ >= kMostInFlight) break;
-    if (!evacuating_.contains(chunk)) news |= evacuate(chunk);
+    if (!evacuating_.contains(chunk)) news |= evacuate(chunk, Target::kMemory);
   }
   // Looks that find nothing new become rarer.
   pause_ = news ? kFirstPause : std::min(2 * pause_, kLongestPause);
@@ -81,31 +86,51 @@ std::vector<ChunkId> Mover::candidates() const {
   return chunks;
 }
 
-bool Mover::evacuate(ChunkId chunk) {
+bool Mover::is_leaving(ChunkId chunk) const {
+  const auto found = evacuating_.find(chunk);
+  return found != evacuating_.end() && found->second->target == Target::kDisk;
+}
+
+bool Mover::evacuate(ChunkId chunk, Target target) {
   std::vector<ObjectEntry*> entries;
   if (!may_move(chunk, &entries)) return false;
+  const auto may_leave = [target](const ObjectEntry* entry) { return leaves(entry, target); };
+  if (target == Target::kDisk && std::none_of(entries.begin(), entries.end(), may_leave)) {
+    return false;  // they would only move from chunk to chunk
+  }
   owner_.retire(chunk);  // before room is looked for, which must not be in this chunk
   auto evacuation = std::make_shared<Evacuation>();
   evacuation->chunk = chunk;
+  evacuation->target = target;
   for (ObjectEntry* entry : entries) {
-    if (!add_piece(*evacuation, entry)) {
-      finish(*evacuation, false);
-      return false;
-    }
+    if (add_piece(*evacuation, entry)) continue;
+    finish(*evacuation, Status(Code::kFull, "there is no room to move it to"));
+    return false;
   }
   evacuating_[chunk] = evacuation;
   const Status submitted = pool_.submit([this, evacuation](bool cancelled) {
-    for (const Piece& piece : evacuation->pieces) {
-      if (!cancelled) std::memcpy(piece.to.data, piece.source, piece.from.size);
-    }
+    const Status copied = cancelled ? Status(Code::kClosed, "stopped") : copy(*evacuation);
     BOLIDE_FAULT_AT("mover.copied");
     MutexLock lock(mutex_);
-    finish(*evacuation, !cancelled);
+    if (!copied.is_ok() && !cancelled) owner_.failed_to_spill(copied);
+    finish(*evacuation, copied);
     owner_.moved();
   });
   if (submitted.is_ok()) return true;
-  finish(*evacuation, false);
+  finish(*evacuation, submitted);
   return false;
+}
+
+Status Mover::copy(Evacuation& evacuation) {
+  for (Piece& piece : evacuation.pieces) {
+    if (!piece.leaves) {
+      std::memcpy(piece.to.data, piece.source, piece.from.size);
+    } else if (piece.place.valid()) {
+      Status written = piece.place.write(piece.source);
+      if (!written.is_ok()) return written;
+    }
+  }
+  return Status();
 }
 
 // may_move lists the objects of a chunk. False: at least one has to stay where it is; those of
@@ -133,27 +158,45 @@ bool Mover::may_move(ChunkId chunk, std::vector<ObjectEntry*>* entries) {
 }
 
 bool Mover::add_piece(Evacuation& evacuation, ObjectEntry* entry) {
-  Piece piece{entry, entry->where, owner_.resolve_locked(entry->where), {}};
+  const bool to_disk = leaves(entry, evacuation.target);
+  Piece piece{entry, entry->where, owner_.resolve_locked(entry->where), {}, {}, to_disk};
   if (piece.source == nullptr) return false;
-  if (!owner_.reserve_for_move(entry->where.size, &piece.to).is_ok()) return false;
+  if (to_disk && objects_.place_of(entry) == nullptr) {
+    auto place = owner_.place_on_disk(entry->where.size);
+    if (!place.is_ok()) {
+      owner_.failed_to_spill(place.status());
+      return false;
+    }
+    piece.place = place.take();
+  } else if (!to_disk && !owner_.reserve_for_move(entry->where.size, &piece.to).is_ok()) {
+    return false;
+  }
   ++entry->refs;
   views_.pin(piece.from.chunk);
-  evacuation.pieces.push_back(piece);
   evacuation.bytes += entry->where.size;
   in_flight_ += entry->where.size;
+  evacuation.pieces.push_back(std::move(piece));
   return true;
 }
 
 // finish gives the objects their new places, as far as they were copied and nobody reads them.
-void Mover::finish(Evacuation& evacuation, bool copied) {
-  for (const Piece& piece : evacuation.pieces) {
+void Mover::finish(Evacuation& evacuation, const Status& copied) {
+  for (Piece& piece : evacuation.pieces) {
     ObjectEntry* entry = piece.entry;
-    bool moved = false;
-    if (copied && entry->readers == 0 && entry->presence.depart()) {
+    if (piece.place.valid() && copied.is_ok()) {
+      spilled_ += entry->where.size;
+      objects_.keep_place(entry, std::move(piece.place));
+    } else if (piece.place.valid()) {
+      objects_.owner().place_freed(entry->id, std::move(piece.place));
+    }
+    bool moved = copied.is_ok() && entry->readers == 0 && entry->presence.depart();
+    if (moved && piece.leaves) {
+      objects_.put_away(entry);
+    } else if (moved) {
       moved = objects_.move_stored(entry, piece.to.where, kNode).is_ok();
       entry->presence.arrive();
     }
-    if (!moved) owner_.free_span(piece.to.where);
+    if (!moved && !piece.leaves) owner_.free_span(piece.to.where);
     views_.unpin(piece.from.chunk);
     objects_.release(entry);
   }

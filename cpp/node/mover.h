@@ -1,10 +1,11 @@
-// mover: takes stored objects to another place while nobody reads them, so that chunks which are
-// mostly holes can be closed.
+// mover: takes stored objects to another place while nobody reads them, so that chunks can be
+// closed: those that are mostly holes (into other chunks), and when memory is short any (to the
+// disk).
 //
 // A chunk is emptied as a whole or not at all, since memory goes back only by whole chunks. Its
 // objects are copied without the lock, where they lie they stay readable; then, under the lock,
 // each is given its new place, unless somebody has begun to read it meanwhile: then the copy is
-// dropped.
+// dropped. Functions and what else the node looks into stay in memory.
 //
 // An object may move when no process but the node's can know its place (entry->readers is 0) and
 // nobody here has pinned it. docs/reference_counting.md says why these two are enough.
@@ -29,9 +30,12 @@
 #include "node/objects.h"
 #include "store/arena.h"
 #include "store/io_pool.h"
+#include "store/spill_files.h"
 #include "store/views.h"
 
 namespace bolide::node {
+
+inline constexpr ClientId kNode{1};  // whose chunks the values are moved into
 
 // What the mover needs of the node.
 class MoverOwner {
@@ -45,6 +49,9 @@ class MoverOwner {
   virtual const std::byte* resolve_locked(const Location& where) = 0;
   // Whether no process may still be reading an exported function in the store.
   virtual bool may_move_function(ObjectId function) = 0;
+  // Room on the disk. Nothing is said about an error: failed_to_spill tells it.
+  virtual Result<store::SpillPlace> place_on_disk(uint64_t size) = 0;
+  virtual void failed_to_spill(const Status& why) = 0;
   // Asks the workers that know where these lie to forget it.
   virtual void recall(std::span<store::ObjectEntry* const> entries) = 0;
   // Chunks may have become free.
@@ -65,28 +72,37 @@ class BOLIDE_API Mover {
   std::optional<Nanos> next_look() const;
 
   // evacuate begins to empty a chunk. False: some of its objects cannot move now.
-  bool evacuate(ChunkId chunk);
+  enum class Target : uint8_t { kMemory, kDisk };
+  bool evacuate(ChunkId chunk, Target target);
 
+  bool is_moving(ChunkId chunk) const { return evacuating_.contains(chunk); }
+  bool is_leaving(ChunkId chunk) const;  // to the disk
   uint64_t bytes_in_flight() const { return in_flight_; }
+  uint64_t bytes_spilled() const { return spilled_; }  // ever
 
  private:
   struct Piece {
     store::ObjectEntry* entry;
     Location from;
     const std::byte* source;
-    store::Slot to;
+    store::Slot to;           // if it stays in memory
+    store::SpillPlace place;  // if it is to be written to the disk; it may lie there already
+    bool leaves;
   };
   struct Evacuation {
     ChunkId chunk;
+    Target target;
     uint64_t bytes = 0;
     std::vector<Piece> pieces;
   };
 
   bool has_waste() const;
+  static bool leaves(const store::ObjectEntry* entry, Target target);
   std::vector<ChunkId> candidates() const;
   bool may_move(ChunkId chunk, std::vector<store::ObjectEntry*>* entries);
   bool add_piece(Evacuation& evacuation, store::ObjectEntry* entry);
-  void finish(Evacuation& evacuation, bool copied);
+  static Status copy(Evacuation& evacuation);
+  void finish(Evacuation& evacuation, const Status& copied);
 
   Mutex& mutex_;
   Objects& objects_;
@@ -95,6 +111,7 @@ class BOLIDE_API Mover {
   MoverOwner& owner_;
   std::unordered_map<ChunkId, std::shared_ptr<Evacuation>> evacuating_;
   uint64_t in_flight_ = 0;
+  uint64_t spilled_ = 0;
   Nanos looked_at_ = INT64_MIN / 2;
   Nanos pause_ = 0;  // from that look to the next
   uint64_t changes_seen_ = 0;

@@ -40,6 +40,8 @@ Node::Node(NodeOptions options)
       objects_(options_.object_store_memory, *this),
       io_(std::clamp(os::usable_cores(), 2, 4)),
       mover_(mutex_, objects_, views_, io_, *this),
+      spill_files_(options_.spill_directory),
+      spiller_(mutex_, objects_, io_, mover_, *this, *this),
       scheduler_(policy_for(options_), *this),
       polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {
   inline_limit_ = options_.inline_limit;
@@ -145,6 +147,8 @@ void Node::stop() {
   dependents_.clear();
   settled_.clear();
   close_streams();
+  spiller_.close();
+  spill_files_.close();
   for (Task* task : tasks) drop_task(task);
   tasks_ = 0;
   unreferenced_.clear();
@@ -365,6 +369,10 @@ NodeStats Node::stats() {
   stats.objects = objects_.table().size();
   stats.heap_bytes = objects_.table().heap_bytes();
   stats.store = objects_.registry().stats();
+  stats.spilled_objects = objects_.spilled_objects();
+  stats.spilled = objects_.spilled_bytes();
+  stats.written = spiller_.bytes_written();
+  stats.read = spiller_.bytes_read();
   stats.tasks = tasks_;
   stats.ready = scheduler_.ready();
   stats.workers = scheduler_.alive() + scheduler_.dedicated() + scheduler_.starting();

@@ -16,7 +16,8 @@
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_telling.cpp  resources, and what was run when
 //   node_records.cpp  what arrives through a worker's ring
-//   node_store.cpp    room in the store, chunks, what happens when bytes go
+//   node_store.cpp    chunks, the values in them, what happens when bytes go
+//   node_room.cpp     room in the store, and who waits for it
 //   node_pump.cpp     draining, sleeping, the bell
 //   supervisor.cpp    the background thread: processes, output, timers
 #pragma once
@@ -36,6 +37,7 @@
 #include "node/client.h"
 #include "node/mover.h"
 #include "node/objects.h"
+#include "node/spiller.h"
 #include "node/stream.h"
 #include "node/system_error.h"
 #include "node/template_link.h"
@@ -51,6 +53,7 @@ struct NodeOptions {
   std::vector<std::pair<std::string, double>> resources;  // GPU, memory and custom ones
   uint64_t object_store_memory = 0;
   Nanos max_spin = 50'000;
+  std::string spill_directory = "/var/tmp";
   uint64_t inline_limit = 8192;
   uint32_t max_blocked_per_core = 4;
   Nanos start_timeout = 60 * kSecond;
@@ -78,6 +81,10 @@ struct NodeStats {
   uint64_t objects;
   uint64_t heap_bytes;
   store::RegistryStats store;
+  uint64_t spilled_objects;  // that lie on the disk now, whether in memory too or not
+  uint64_t spilled;          // their bytes
+  uint64_t written;          // bytes that were spilled, ever
+  uint64_t read;             // bytes that have come back, ever
   uint64_t tasks;  // submitted and not ended
   uint64_t ready;
   uint64_t workers;
@@ -95,7 +102,8 @@ class BOLIDE_API Node : public Client,
                         private sched::Actions,
                         private sched::Actors::Actions,
                         private ObjectsOwner,
-                        private MoverOwner {
+                        private MoverOwner,
+                        private SpillerOwner {
  public:
   static Result<std::unique_ptr<Node>> start(NodeOptions options);
   ~Node() override;
@@ -121,7 +129,7 @@ class BOLIDE_API Node : public Client,
   Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
-  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
+  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos since, Nanos deadline) override;
   Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags, bool pinned) override;
@@ -199,6 +207,7 @@ class BOLIDE_API Node : public Client,
   // ObjectsOwner
   void span_freed(ClientId owner, const Location& where) override;
   void chunk_closed(ChunkId chunk) override;
+  void place_freed(ObjectId object, store::SpillPlace place) override;
   void store_changed() override;
   void function_freed(ObjectId function) override;
   void actor_freed(ObjectId actor) override;
@@ -210,8 +219,15 @@ class BOLIDE_API Node : public Client,
   void free_span(const Location& where) override;
   const std::byte* resolve_locked(const Location& where) override;
   bool may_move_function(ObjectId function) override;
+  Result<store::SpillPlace> place_on_disk(uint64_t size) override;
+  void failed_to_spill(const Status& why) override;
   void recall(std::span<ObjectEntry* const> entries) override;
   void moved() override;
+
+  // SpillerOwner
+  Status room_for_return(uint64_t size, store::Slot* slot) override;
+  void value_returned(ObjectEntry* entry) override;
+  Status no_room(uint64_t size) override;
 
   // node_tasks.cpp
   Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
@@ -365,8 +381,25 @@ class BOLIDE_API Node : public Client,
   void close_descriptors();
   ObjectId next_ids(uint32_t count);
 
-  // node_store.cpp
+  void unwatch(ObjectEntry* entry, const Waiter* waiter);
+  void send_failure(WorkerLink& link, const ObjectEntry* entry, const std::string& failure);
+
+  // node_room.cpp
+  struct RoomRequest {
+    uint32_t worker;
+    ipc::ChunkRequest wants;
+    Nanos since;
+  };
   Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
+  void serve_room();
+  Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
+  bool grant_room(WorkerLink& link, const RoomRequest& request, Nanos time);
+  void refuse_room(WorkerLink& link, const RoomRequest& request, const Status& why);
+  Status no_room(uint64_t size, Nanos since);
+  std::string largest_objects();
+  std::string holders_of(const ObjectEntry* entry);
+
+  // node_store.cpp
   Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
   Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
@@ -376,6 +409,10 @@ class BOLIDE_API Node : public Client,
   store::Arena arena_;
   store::IoPool io_;
   Mover mover_;
+  store::SpillFiles spill_files_;
+  Spiller spiller_;
+  std::deque<RoomRequest> room_requests_;
+  Nanos room_due_ = INT64_MAX;  // when those who wait for room must be looked after again
   sched::Scheduler scheduler_;
   sched::Actors calls_{*this};
   std::unordered_map<uint64_t, std::unique_ptr<Actor>> actors_;

@@ -200,16 +200,17 @@ WaitResult Node::wait(std::span<ObjectEntry* const> entries, uint32_t needed, Na
   scheduler_.someone_waits(true);
   const WaitResult result = wait_turn(waiter, until, lock);
   scheduler_.someone_waits(--waiting_threads_ > 0);
-  for (ObjectEntry* entry : watched) {
-    auto it = watchers_.find(entry->id.value);
-    if (it == watchers_.end()) continue;
-    std::erase_if(it->second, [&](const Watcher& w) { return w.waiter == &waiter; });
-    if (it->second.empty()) {
-      watchers_.erase(it);
-      entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
-    }
-  }
+  for (ObjectEntry* entry : watched) unwatch(entry, &waiter);
   return result;
+}
+
+void Node::unwatch(ObjectEntry* entry, const Waiter* waiter) {
+  auto it = watchers_.find(entry->id.value);
+  if (it == watchers_.end()) return;
+  std::erase_if(it->second, [&](const Watcher& watcher) { return watcher.waiter == waiter; });
+  if (!it->second.empty()) return;
+  watchers_.erase(it);
+  entry->flags = static_cast<uint8_t>(entry->flags & ~store::kWatched);
 }
 
 bool Node::spin(ObjectEntry* entry) {

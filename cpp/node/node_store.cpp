@@ -1,10 +1,9 @@
-// node_store: the node's side of the store: room for what this process writes, chunks for the
-// workers, chunks that are asked back, and what happens when bytes go.
+// node_store: the node's side of the store: chunks, the values in them, and what happens when bytes
+// go. Who waits for room is the affair of node_room.cpp.
 #include <algorithm>
 
 #include "node/node.h"
 #include "node/refusals.h"
-#include "store/sizes.h"
 
 namespace bolide::node {
 namespace {
@@ -14,50 +13,6 @@ using ipc::RecordType;
 constexpr ClientId kDriver{1};
 
 }  // namespace
-
-// ---- room for this process
-
-Status Node::try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot) {
-  for (;;) {
-    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
-      *slot = *found;
-      return Status();
-    }
-    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
-    const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
-    auto grant = objects_.registry().grant(kDriver, wanted, size, control);
-    if (!grant.is_ok()) return grant.status().clone();
-    const os::Fd& fd = *objects_.registry().fd(grant->id);
-    const Status added = arena_.add_chunk(grant->id, fd, grant->size);
-    if (!added.is_ok()) {
-      objects_.registry().close(grant->id);
-      return added.clone();
-    }
-    nudge_supervisor();  // it trims the arena when it has been quiet
-  }
-}
-
-Result<store::Slot> Node::reserve(uint64_t size, bool alone, Nanos deadline) {
-  MutexLock lock(mutex_);
-  for (;;) {
-    if (closed_) return closed_status();
-    drain_releases();
-    store::Slot slot;
-    Status tried = try_reserve(size, alone, false, &slot);
-    if (tried.is_ok()) return slot;
-    if (tried.code() != Code::kFull) return tried;
-    if (close_chunks(arena_.give_back_all_empty()) > 0) continue;
-    if (now() >= deadline) return tried;
-    // Wait for somebody to give bytes back.
-    Waiter waiter;
-    space_waiters_.push_back(&waiter);
-    ++space_wanted_;
-    refresh_bell();
-    wait_turn(waiter, deadline, lock);
-    --space_wanted_;
-    space_waiters_.erase(std::find(space_waiters_.begin(), space_waiters_.end(), &waiter));
-  }
-}
 
 // free_span takes back a place in a chunk of this process.
 void Node::free_span(const Location& where) {
@@ -106,14 +61,6 @@ const std::byte* Node::resolve(const Location& where) {
   return resolve_locked(where);
 }
 
-Status Node::fetch(ObjectEntry* entry, Nanos) {
-  MutexLock lock(mutex_);
-  // A value that is moved is away only while the lock is held.
-  const bool pinned = entry->presence.pin();
-  BOLIDE_CHECK(pinned, "a value is away while nobody moves it");
-  return Status();
-}
-
 const std::byte* Node::resolve_locked(const Location& where) {
   if (const std::byte* found = views_.resolve(where)) return found;
   const os::Fd* fd = objects_.registry().fd(where.chunk);
@@ -136,6 +83,14 @@ bool Node::may_move_function(ObjectId function) {
   return true;
 }
 
+Result<store::SpillPlace> Node::place_on_disk(uint64_t size) {
+  return spill_files_.place(size);
+}
+
+void Node::failed_to_spill(const Status& why) {
+  spiller_.write_failed(why, now());
+}
+
 void Node::recall(std::span<ObjectEntry* const> entries) {
   std::vector<uint64_t> ids;
   for (const auto& [id, link] : links_) {
@@ -154,39 +109,10 @@ void Node::recall(std::span<ObjectEntry* const> entries) {
 // moved is called by a thread of the pool: nobody else may be awake.
 void Node::moved() {
   if (closed_) return;
+  coarse_now_ = now();
+  spiller_.progressed(coarse_now_);
   flush_links();
   rouse_leader();
-}
-
-// ---- room for workers
-
-Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
-  const auto request = in.take<ipc::ChunkRequest>();
-  if (!in.ok()) return malformed("a request for memory");
-  auto grant = objects_.registry().grant(link.client, request.chunk_size, request.wanted,
-                                         request.control != 0);
-  if (!grant.is_ok() && grant.status().code() == Code::kFull &&
-      close_chunks(arena_.give_back_all_empty()) > 0) {
-    grant = objects_.registry().grant(link.client, request.chunk_size, request.wanted,
-                                      request.control != 0);
-  }
-  mark_dirty(link);
-  if (!grant.is_ok()) {
-    const std::string& text = grant.status().message();
-    const ipc::ChunkRefusal refusal{request.wanted, static_cast<uint32_t>(text.size()), 0};
-    link.send(RecordType::kChunkRefused, sizeof refusal + ipc::align8(text.size()),
-              [&](std::byte* to) {
-                ipc::Writer out(to);
-                out.put(refusal);
-                out.bytes(text.data(), text.size());
-              });
-    return Status();
-  }
-  link.chunks.insert(grant->id.value);
-  link.send_descriptor(grant->id.value, *objects_.registry().fd(grant->id));
-  const ipc::ChunkNotice notice{grant->size, grant->id.value, 1};
-  link.send(RecordType::kChunk, sizeof notice, [&](std::byte* to) { ipc::Writer(to).put(notice); });
-  return Status();
 }
 
 Status Node::on_chunk_returned(WorkerLink& link, ipc::Reader& in) {
@@ -199,6 +125,12 @@ Status Node::on_chunk_returned(WorkerLink& link, ipc::Reader& in) {
 }
 
 // ---- what the reference table asks for
+
+void Node::place_freed(ObjectId object, store::SpillPlace place) {
+  spiller_.forget_failure(object);
+  auto held = std::make_shared<store::SpillPlace>(std::move(place));
+  static_cast<void>(io_.submit([held](bool) {}));  // or it is dropped here, which takes longer
+}
 
 void Node::span_freed(ClientId owner, const Location& where) {
   for (Waiter* waiter : space_waiters_) notify(*waiter);
@@ -222,6 +154,7 @@ void Node::store_changed() {
 
 void Node::chunk_closed(ChunkId chunk) {
   views_.drop(chunk);
+  spiller_.progressed(coarse_now_);
   for (Waiter* waiter : space_waiters_) notify(*waiter);
   for (const auto& [id, link] : links_) {
     if (link->chunks.erase(chunk.value) == 0) continue;

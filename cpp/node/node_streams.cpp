@@ -192,7 +192,7 @@ Status Node::on_next(WorkerLink& link, ipc::Reader& in) {
 
 // promise_value sends the value of an object to a worker that has asked for it, now or when it is there.
 void Node::promise_value(WorkerLink& link, ObjectEntry* entry) {
-  if (entry->ready()) {
+  if (entry->ready() && !entry->presence.is_away()) {
     send_value(link, entry);
     return;
   }
@@ -201,6 +201,7 @@ void Node::promise_value(WorkerLink& link, ObjectEntry* entry) {
   watcher.kind = Watcher::Kind::kWorkerValue;
   watcher.worker = link.worker.id.value;
   watchers_[entry->id.value].push_back(std::move(watcher));
+  if (entry->ready()) spiller_.bring_back(entry, now());
 }
 
 // end_stream: the task has ended; nothing more comes.

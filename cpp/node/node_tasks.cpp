@@ -209,11 +209,13 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
 }
 
 // lend_arguments: a worker is being told where the arguments of the task lie, so until it says
-// that the task is over they may not move.
+// that the task is over they may not move. What is not in memory it will ask for.
 void Node::lend_arguments(Task* task) {
   for (uint64_t id : task->dependencies()) {
     ObjectEntry* entry = objects_.find(ObjectId{id});
-    if (entry->holding == Holding::kStored) ++entry->readers;
+    if (entry->holding != Holding::kStored) continue;
+    ++entry->readers;
+    if (entry->presence.is_away()) spiller_.bring_back(entry, coarse_now_);
   }
 }
 
@@ -266,6 +268,12 @@ void Node::fail_unsendable() {
 }
 
 void Node::send_value(WorkerLink& link, ObjectEntry* entry) {
+  if (entry->presence.is_away()) {
+    const std::string* failure = spiller_.failure(entry->id);
+    BOLIDE_CHECK(failure != nullptr, "a value that is away was to be sent");
+    send_failure(link, entry, *failure);
+    return;
+  }
   if (entry->holding == Holding::kStored) {
     send_chunk(link, entry->where.chunk);
     tell(link, entry);
@@ -299,6 +307,23 @@ void Node::send_chunk(WorkerLink& link, ChunkId chunk) {
   const ipc::ChunkNotice notice{objects_.registry().size(chunk), chunk.value, 0};
   link.send(RecordType::kChunk, sizeof notice,
             [&](std::byte* to) { ipc::Writer(to).put(notice); });
+  mark_dirty(link);
+}
+
+// send_failure answers a question for a value that could not be brought back.
+void Node::send_failure(WorkerLink& link, const ObjectEntry* entry, const std::string& failure) {
+  const auto fill = [&](std::byte* to) {
+    ipc::ValueHeader header{};
+    header.object = entry->id.value;
+    header.kind = ipc::ValueKind::kElsewhere;
+    header.size = entry->where.size;
+    ipc::Writer out(to);
+    out.put(header);
+    out.put(uint64_t{failure.size()});
+    out.bytes(failure.data(), failure.size());
+  };
+  const uint64_t size = sizeof(ipc::ValueHeader) + sizeof(uint64_t) + ipc::align8(failure.size());
+  link.send(RecordType::kValue, size, fill);
   mark_dirty(link);
 }
 

@@ -54,6 +54,38 @@ void Objects::free_bytes(ObjectId object, const Location& where) {
   owner_.store_changed();
 }
 
+void Objects::keep_place(ObjectEntry* entry, store::SpillPlace place) {
+  spilled_bytes_ += place.size();
+  spilled_[entry->id.value] = std::move(place);
+}
+
+void Objects::put_away(ObjectEntry* entry) {
+  const Location former = entry->where;
+  entry->where.chunk = ChunkId{0};
+  free_bytes(entry->id, former);
+}
+
+Status Objects::bring_back(ObjectEntry* entry, const Location& where, ClientId owner) {
+  Status sealed = registry_.seal_object(where, owner, entry->id);
+  if (!sealed.is_ok()) return sealed;
+  entry->where.chunk = where.chunk;
+  entry->where.offset = where.offset;
+  entry->presence.arrive();
+  return Status();
+}
+
+const store::SpillPlace* Objects::place_of(const ObjectEntry* entry) const {
+  const auto found = spilled_.find(entry->id.value);
+  return found == spilled_.end() ? nullptr : &found->second;
+}
+
+void Objects::free_place(ObjectId object) {
+  auto node = spilled_.extract(object.value);
+  if (node.empty()) return;
+  spilled_bytes_ -= node.mapped().size();
+  owner_.place_freed(object, std::move(node.mapped()));
+}
+
 void Objects::free_all(ObjectEntry* first) {
   std::vector<ObjectEntry*> gone{first};
   while (!gone.empty()) {
@@ -67,7 +99,10 @@ void Objects::free_all(ObjectEntry* first) {
     if ((entry->value_flags & ipc::kFunction) != 0) owner_.function_freed(entry->id);
     if ((entry->value_flags & ipc::kActor) != 0) owner_.actor_freed(entry->id);
     if ((entry->value_flags & ipc::kStream) != 0) owner_.stream_freed(entry->id);
-    if (entry->holding == Holding::kStored) free_bytes(entry->id, entry->where);
+    if (entry->holding == Holding::kStored) {
+      if (!entry->presence.is_away()) free_bytes(entry->id, entry->where);
+      if (!spilled_.empty()) free_place(entry->id);
+    }
     table_.erase(entry);
   }
 }

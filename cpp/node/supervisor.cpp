@@ -50,7 +50,7 @@ void Node::supervise() {
     if (const auto due = objects_.registry().next_surplus()) until = std::min(until, *due);
     if (const auto look = mover_.next_look()) until = std::min(until, *look);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
-    until = std::min({until, interrupt_again_, streams_due_});
+    until = std::min({until, interrupt_again_, streams_due_, room_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},

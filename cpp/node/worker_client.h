@@ -127,6 +127,8 @@ class BOLIDE_API WorkerClient : public Client {
 
   // pin_argument records where a dependency that came with a task lies, and pins it.
   void pin_argument(ObjectEntry* entry, const Location& where);
+  // expect_argument records that one is not in memory, for fetch().
+  void expect_argument(ObjectEntry* entry, uint64_t size);
 
   void write_output(uint32_t stream, std::string_view line);
   void trace(const ipc::TraceRecord& record, std::string_view name);
@@ -141,7 +143,7 @@ class BOLIDE_API WorkerClient : public Client {
   Result<ObjectEntry*> query(ipc::QueryKind kind, std::string_view text) override;
   Result<ObjectEntry*> put_inline(const void* data, uint64_t size,
                                   std::span<const uint64_t> contained, uint8_t flags) override;
-  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos deadline) override;
+  Result<store::Slot> reserve(uint64_t size, bool alone, Nanos since, Nanos deadline) override;
   Result<os::Mapping> leave(const store::Slot& slot) override;
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags, bool pinned) override;
@@ -193,7 +195,9 @@ class BOLIDE_API WorkerClient : public Client {
   void handle(ipc::RecordType type, const std::byte* data, uint64_t size);
   void on_value(ipc::Reader& in);
   void on_recall(ipc::Reader& in);
+  Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
   void arrive(ObjectEntry* entry, const Location& where);
+  void set_away(ObjectEntry* entry, uint64_t size);
   void give_up_reference(ObjectEntry* entry);
   void unwatch(ObjectEntry* entry, Waiter* waiter);
   void on_chunk(ipc::Reader& in);
@@ -283,11 +287,13 @@ class BOLIDE_API WorkerClient : public Client {
   std::unordered_map<uint64_t,
                      std::vector<std::pair<std::shared_ptr<CompletionQueue>, uint64_t>>>
       queues_;  // the same for event loops
+  std::vector<ObjectEntry*> fetching_;  // that threads of this process wait for in fetch()
   std::unordered_map<uint64_t, std::string> unfetchable_;  // why values could not be brought back
   std::vector<Waiter*> chunk_waiters_;
   bool chunk_asked_ = false;
-  Nanos ask_after_ = 0;  // after a refusal: when to ask again
-  std::string chunk_refused_;
+  uint64_t asked_size_ = 0;
+  Status chunk_refused_;  // the last answer, to a question for refused_size_
+  uint64_t refused_size_ = 0;
 
   Mutex release_mutex_;
   std::vector<ObjectEntry*> released_ GUARDED_BY(release_mutex_);

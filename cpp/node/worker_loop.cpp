@@ -152,9 +152,11 @@ void WorkerClient::handle(RecordType type, const std::byte* data, uint64_t size)
     case RecordType::kChunkRefused: {
       const auto refusal = in.take<ipc::ChunkRefusal>();
       const std::byte* text = in.bytes(refusal.text_bytes);
-      chunk_refused_ = text == nullptr
-                           ? "the object store is full"
-                           : std::string(reinterpret_cast<const char*>(text), refusal.text_bytes);
+      chunk_refused_ = Status(refusal.disk != 0 ? Code::kDiskFull : Code::kFull,
+                              text == nullptr ? "the object store is full"
+                                              : std::string(reinterpret_cast<const char*>(text),
+                                                            refusal.text_bytes));
+      refused_size_ = refusal.size;
       chunk_asked_ = false;
       for (Waiter* waiter : chunk_waiters_) notify(*waiter);
       break;
@@ -197,7 +199,9 @@ void WorkerClient::on_value(ipc::Reader& in) {
   const auto header = in.take<ipc::ValueHeader>();
   const bool stored = header.kind == ipc::ValueKind::kStored;
   const Location where = stored ? in.take<Location>() : Location{};
-  const std::byte* bytes = stored || header.size == 0 ? nullptr : in.bytes(header.size);
+  const bool failed = header.kind == ipc::ValueKind::kElsewhere;
+  const uint64_t size = failed ? in.take<uint64_t>() : header.size;
+  const std::byte* bytes = stored || size == 0 ? nullptr : in.bytes(size);
   if (!in.ok()) return;
   if ((header.flags & ipc::kFunction) != 0) {
     if (stored) bytes = views_.resolve(where);
@@ -207,14 +211,15 @@ void WorkerClient::on_value(ipc::Reader& in) {
   }
   ObjectEntry* entry = table_.find(ObjectId{header.object});
   if (entry == nullptr) give_up("bolide: a value came without a question\n");
-  if (!entry->ready() && stored) {
+  if (failed) {
+    if (!entry->ready()) set_away(entry, header.size);
+    unfetchable_[entry->id.value].assign(reinterpret_cast<const char*>(bytes), size);
+  } else if (!entry->ready() && stored) {
     table_.set_stored(entry, where, header.flags);
   } else if (!entry->ready()) {
-    table_.set_inline(entry, bytes, header.size, header.flags);
+    table_.set_inline(entry, bytes, size, header.flags);
   } else if (entry->presence.is_away() && stored) {
     arrive(entry, where);
-  } else if (entry->presence.is_away()) {  // it could not be brought back
-    unfetchable_[entry->id.value].assign(reinterpret_cast<const char*>(bytes), header.size);
   }
   value_ready(entry);
   if ((entry->flags & store::kAsked) == 0) return;

@@ -14,13 +14,12 @@ namespace {
 using ipc::RecordType;
 using ipc::Urgency;
 
-constexpr Nanos kAskAgain = 20 * kMillisecond;
-
 }  // namespace
 
 // ---- room
 
-// reserve_locked finds room, asking the node for a chunk where there is none.
+// reserve_locked finds room, asking the node for a chunk where there is none. The node answers when
+// it has one, or when it has waited long enough.
 Status WorkerClient::reserve_locked(uint64_t size, bool alone, bool control, Nanos deadline,
                                     MutexLock& lock, store::Slot* slot) {
   for (;;) {
@@ -30,28 +29,28 @@ Status WorkerClient::reserve_locked(uint64_t size, bool alone, bool control, Nan
     }
     if (closed_) return Status(Code::kClosed, "the runtime was shut down");
     if (alone && !arena_.may_be_alone(size)) return too_many_alone();
-    if (!chunk_asked_ && now() >= ask_after_) {
+    if (!chunk_asked_) {
       chunk_asked_ = true;
-      chunk_refused_.clear();
+      chunk_refused_ = Status();
       const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
       const ipc::ChunkRequest request{wanted, size, control ? 1u : 0u, 0};
+      asked_size_ = size;
       push(RecordType::kChunkWanted, sizeof request,
            [&](std::byte* to) { ipc::Writer(to).put(request); });
       publish(Urgency::kAlways);
     }
-    const bool asked = chunk_asked_;
     Waiter waiter;
     chunk_waiters_.push_back(&waiter);
-    wait_turn(waiter, chunk_asked_ ? INT64_MAX : std::min(deadline, ask_after_), lock);
+    const WaitResult result = wait_turn(waiter, deadline, lock);
     chunk_waiters_.erase(std::find(chunk_waiters_.begin(), chunk_waiters_.end(), &waiter));
-    if (!chunk_asked_ && !chunk_refused_.empty()) {
-      if (now() >= deadline) return Status(Code::kFull, chunk_refused_);
-      if (asked) ask_after_ = now() + kAskAgain;
-    }
+    if (control) continue;
+    if (!chunk_refused_.is_ok() && refused_size_ == size) return chunk_refused_.clone();
+    // The question stays open; what comes then is there for the next who asks.
+    if (result == WaitResult::kTurnOver) return Status(Code::kTimeout, "there is no room yet");
   }
 }
 
-Result<store::Slot> WorkerClient::reserve(uint64_t size, bool alone, Nanos deadline) {
+Result<store::Slot> WorkerClient::reserve(uint64_t size, bool alone, Nanos, Nanos deadline) {
   MutexLock lock(mutex_);
   flush_releases();
   store::Slot slot;
@@ -118,7 +117,8 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
       if (!status.is_ok()) views_.drop(ChunkId{chunk});
     }
     chunk_asked_ = false;
-    chunk_refused_ = status.is_ok() ? "" : status.message();
+    chunk_refused_ = status.clone();
+    refused_size_ = asked_size_;
     if (!status.is_ok()) {  // it cannot be mapped here: it must not count as this worker's
       push(RecordType::kChunkReturned, sizeof notice,
            [&](std::byte* to) { ipc::Writer(to).put(notice); });
@@ -144,10 +144,31 @@ void WorkerClient::pin_argument(ObjectEntry* entry, const Location& where) {
   BOLIDE_CHECK(pinned, "a value left while the lock was held");
 }
 
+void WorkerClient::expect_argument(ObjectEntry* entry, uint64_t size) {
+  MutexLock lock(mutex_);
+  if (entry->ready()) return;
+  set_away(entry, size);
+  value_ready(entry);
+}
+
+// set_away makes an entry ready whose value is not in memory.
+void WorkerClient::set_away(ObjectEntry* entry, uint64_t size) {
+  const bool departed = entry->presence.depart();
+  BOLIDE_CHECK(departed, "a value was read before it was known");
+  table_.set_stored(entry, Location{ChunkId{0}, 0, 0, size}, 0);
+}
+
 // fetch asks the node again for a value whose place this process was told to forget.
 Status WorkerClient::fetch(ObjectEntry* entry, Nanos until) {
   MutexLock lock(mutex_);
   flush_releases();
+  fetching_.push_back(entry);
+  Status fetched = fetch_locked(entry, until, lock);
+  fetching_.erase(std::find(fetching_.begin(), fetching_.end(), entry));
+  return fetched;
+}
+
+Status WorkerClient::fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock) {
   while (!entry->presence.pin()) {
     if (closed_) return closed_status();
     if (auto why = unfetchable_.extract(entry->id.value)) return decode_system_error(why.mapped());
@@ -181,7 +202,8 @@ void WorkerClient::give_up_reference(ObjectEntry* entry) {
 }
 
 // on_recall forgets where values lie, so that the node may move them, but for those that are read
-// or viewed here, and those of which the node may have told the place after it sent this.
+// or viewed here, or about to be, and those of which the node may have told the place after it sent
+// this.
 void WorkerClient::on_recall(ipc::Reader& in) {
   const auto list = in.take<ipc::ObjectList>();
   const uint64_t* ids = in.ids(list.count);
@@ -189,6 +211,7 @@ void WorkerClient::on_recall(ipc::Reader& in) {
   for (uint64_t i = 0; in.ok() && i < list.count; ++i) {
     ObjectEntry* entry = table_.find(ObjectId{ids[i]});
     if (entry == nullptr || (entry->flags & store::kAsked) != 0) continue;
+    if (std::find(fetching_.begin(), fetching_.end(), entry) != fetching_.end()) continue;
     const bool known = entry->ready() && entry->holding == store::Holding::kStored;
     if (known && !entry->presence.is_away() && !entry->presence.depart()) continue;
     forgotten.push_back(ids[i]);

@@ -114,6 +114,10 @@ SETTINGS: dict[str, Setting] = {
             2**20, 2**48,
         ),
         Setting(
+            "object_spilling_directory", "text", None,
+            "directory for objects that memory has no room for (TMPDIR, else /var/tmp)",
+        ),
+        Setting(
             "spin_us", "int", 50, "microseconds to look for a message before sleeping", 0, 1_000_000
         ),
         Setting(

@@ -70,7 +70,9 @@ cdef Dependencies read_dependencies(Session session, TaskView* task):
             read.found.push_back(Dependency(<const uint8_t*> data, where.size, True))
         elif kind == 2:
             all_here = False
-            read.owners.append(contained_ref(id))
+            owner = contained_ref(id)
+            native.expect_argument(session.worker, owner.entry, size)
+            read.owners.append(owner)
             read.found.push_back(Dependency(NULL, size, True))
         else:
             if <uint64_t> (end - at) < size:
@@ -84,7 +86,7 @@ cdef Dependencies read_dependencies(Session session, TaskView* task):
 
 
 cdef int bring_back(Session session, TaskView* task, Dependencies read) except -1:
-    """Waits for the dependencies that are not in memory."""
+    """Waits for the dependencies that are not in memory; the node has begun to read them."""
     cdef const uint8_t* values = <const uint8_t*> task.values
     cdef uint64_t size = task.header.argument_bytes
     cdef const uint8_t* copy
@@ -102,7 +104,7 @@ cdef int bring_back(Session session, TaskView* task, Dependencies read) except -
     for i in range(read.found.size()):
         if read.found[i].data == NULL:
             owner = <ObjectRef> read.owners[<Py_ssize_t> i]
-            pin_ready(owner)
+            pin_value(owner)
             read.found[i].data = <const uint8_t*> session.client.resolve(owner.entry.where)
     return 0
 

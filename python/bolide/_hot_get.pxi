@@ -133,12 +133,14 @@ cdef int pin_value(ObjectRef ref) except -1:
         PyErr_CheckSignals()
     if native.last_code() == Code.kClosed:
         raise_closed(session)
+    if native.last_code() == Code.kNotFound:
+        raise lost(ref, native.last_message().decode("utf-8", "replace"))
     raise core_error()
 
 
-cdef object lost(ObjectRef ref):
+cdef object lost(ObjectRef ref, str reason=""):
     from .exceptions import ObjectLostError
-    return ObjectLostError(ref.hex())
+    return ObjectLostError(ref.hex(), reason=reason)
 
 
 cdef object read_error(Session session, ObjectEntry* entry, bytes data):

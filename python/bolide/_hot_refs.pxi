@@ -38,9 +38,8 @@ cdef class Session:
     cdef uint64_t last_begun     # the newest sequence that was `current`
     cdef uint64_t interrupted    # the newest sequence that was interrupted
     cdef set pending_interrupts  # of tasks under the one that runs, or None
-    cdef readonly double store_timeout
 
-    def __cinit__(self, owner, bint is_worker=False, double store_timeout=3.0):
+    def __cinit__(self, owner, bint is_worker=False):
         self.owner = owner
         cdef uintptr_t address = owner.address()
         if is_worker:
@@ -51,7 +50,6 @@ cdef class Session:
         self.alive = True
         self.id = self.client.session()
         self.inline_limit = self.client.inline_limit()
-        self.store_timeout = store_timeout
         global _next_first_mark
         self.first_mark = self.wait_mark = _next_first_mark
         _next_first_mark += 1 << 40

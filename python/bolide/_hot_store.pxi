@@ -97,7 +97,7 @@ cdef bytearray new_bytearray(const uint8_t* data, uint64_t size):
 
 
 cdef int reserve_slot(Session session, uint64_t size, Slot* slot) except -1:
-    """Room in the store; waits while it is full, up to the session's time-out."""
+    """Room in the store; waits while it is full and memory comes back."""
     reserve_room(session, size, False, slot)
     return 0
 
@@ -108,20 +108,19 @@ cdef bint reserve_alone(Session session, uint64_t size, Slot* slot) except -1:
 
 
 cdef bint reserve_room(Session session, uint64_t size, bint alone, Slot* slot) except -1:
-    cdef int64_t limit = native.now() + <int64_t> (session.store_timeout * SECOND)
+    cdef int64_t since = native.now()
     cdef int64_t turn
     cdef cbool got
     while True:
-        turn = min(limit, native.now() + 50 * MILLISECOND)
+        turn = native.now() + 50 * MILLISECOND
         with nogil:
-            got = native.reserve(session.client, size, alone, turn, slot)
+            got = native.reserve(session.client, size, alone, since, turn, slot)
         if got:
             return True
         if alone and native.last_code() == Code.kNotFound:
             return False
-        if native.last_code() == Code.kFull and _held_repeated > 0:
-            forget_repeated()
-            continue
-        if native.last_code() != Code.kFull or native.now() >= limit:
+        if native.last_code() != Code.kTimeout:
             raise core_error()
+        if _held_repeated > 0:
+            forget_repeated()
         PyErr_CheckSignals()

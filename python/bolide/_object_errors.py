@@ -31,13 +31,21 @@ class ObjectLostError(RayError):
         object_ref_hex: id of the object, as hex digits.
         owner_address: address of its owner, if known.
         call_site: where the reference was made, if known.
+        reason: a sentence that says how it was lost, if more is known than the class says.
     """
 
     _reason = "Every copy of it is lost."
 
     def __init__(
-        self, object_ref_hex: str = "", owner_address: object = None, call_site: str = ""
+        self,
+        object_ref_hex: str = "",
+        owner_address: object = None,
+        call_site: str = "",
+        reason: str = "",
     ) -> None:
+        super().__init__(object_ref_hex, owner_address, call_site, reason)
+        if reason:
+            self._reason = reason
         self.object_ref_hex = object_ref_hex
         self.owner_address = owner_address
         self.call_site = call_site

@@ -50,6 +50,7 @@ def init(
     num_gpus: float | None = None,
     resources: dict[str, float] | None = None,
     object_store_memory: int | None = None,
+    object_spilling_directory: str | None = None,
     labels: dict[str, str] | None = None,
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
@@ -68,6 +69,9 @@ def init(
         resources: custom resources, names to quantities.
         object_store_memory: bytes that objects in shared memory may take; 30 % of the memory by
             default.
+        object_spilling_directory: where objects go that memory has no room for; a directory that
+            exists and can be written. By default that of TMPDIR, else /var/tmp. The files have no
+            names there and are gone with this process.
         labels: of the node, for `label_selector`: names to values.
         namespace: where names of actors count; by default one of this session's own.
         ignore_reinit_error: return the running runtime instead of raising.
@@ -113,6 +117,7 @@ def init(
         memory = _config.get("object_store_memory", object_store_memory)
         if memory is None:
             memory = int(_core.total_memory() * 0.3)
+        spilling = _spilling_directory(object_spilling_directory)
         _job.current = job = _job.Job()
         job.namespace = namespace or _job.anonymous_namespace()
         job.labels = _labels.check_labels(labels)
@@ -126,6 +131,7 @@ def init(
             num_cpus=cpus,
             resources=totals,
             object_store_memory=memory,
+            spill_directory=spilling,
             spin_ns=_config.get("spin_us") * 1000,
             inline_limit=_config.get("inline_limit_bytes"),
             max_blocked_per_core=_config.get("max_blocked_per_core"),
@@ -238,6 +244,20 @@ def _auto_init(session: Any) -> None:
     with _lock:
         if not is_initialized():
             init()
+
+
+def _spilling_directory(argument: str | None) -> str:
+    """Where to spill. One that was asked for is looked at now, not when memory is short."""
+    directory = _config.get("object_spilling_directory", argument)
+    if directory is None:
+        return os.environ.get("TMPDIR") or "/var/tmp"
+    if not os.path.isdir(directory) or not os.access(directory, os.W_OK | os.X_OK):
+        what = "cannot be written" if os.path.isdir(directory) else "is no directory"
+        raise ValueError(
+            f"object_spilling_directory is {directory!r}, which {what}; make it first, or leave "
+            "it out for /var/tmp"
+        )
+    return os.path.abspath(directory)
 
 
 def _check_keywords(

@@ -12,17 +12,18 @@ from . import exceptions
 
 _BY_KIND = {
     1: exceptions.WorkerCrashedError,
-    2: exceptions.ObjectLostError,
     3: exceptions.RaySystemError,
     4: exceptions.RuntimeEnvSetupError,
     5: exceptions.ObjectStoreFullError,
     7: exceptions.TaskUnschedulableError,
     8: exceptions.ObjectRefStreamEndOfStreamError,
+    9: exceptions.OutOfDiskError,
 }
 _BY_CODE = {
     3: exceptions.ObjectStoreFullError,
     9: exceptions.ActorAlreadyExistsError,
     10: exceptions.PendingCallsLimitExceeded,
+    11: exceptions.OutOfDiskError,
 }
 _CANCELLED = 6  # its text begins with the task's id, 16 hexadecimal digits
 _FIRST_OF_ACTORS = 16  # from this kind on the id of an actor comes before the sentence

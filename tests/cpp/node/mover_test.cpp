@@ -154,7 +154,7 @@ TEST_CASE("mover: what happens during the copy") {
   const auto copy_while = [&](const std::function<void()>& meanwhile) {
     {
       MutexLock lock(world.mutex);  // the copy cannot be finished before this is over
-      REQUIRE(world.mover.evacuate(chunk));
+      REQUIRE(world.mover.evacuate(chunk, Mover::Target::kMemory));
       meanwhile();
     }
     world.wait_for_moves();
@@ -198,13 +198,13 @@ TEST_CASE("mover: what happens during the copy") {
   SUBCASE("the runtime stops") {
     {
       MutexLock lock(world.mutex);
-      REQUIRE(world.mover.evacuate(chunk));
+      REQUIRE(world.mover.evacuate(chunk, Mover::Target::kMemory));
     }
     world.io.stop();
     check_all(world, left);
     CHECK(world.mover.bytes_in_flight() == 0);
     MutexLock lock(world.mutex);
-    CHECK_FALSE(world.mover.evacuate(left.front()->where.chunk));
+    CHECK_FALSE(world.mover.evacuate(left.front()->where.chunk, Mover::Target::kMemory));
   }
 }
 
@@ -216,7 +216,7 @@ TEST_CASE("mover: no thread and no memory") {
     {
       const support::FaultPlan faults(plan);
       MutexLock lock(world.mutex);
-      CHECK_FALSE(world.mover.evacuate(left.front()->where.chunk));
+      CHECK_FALSE(world.mover.evacuate(left.front()->where.chunk, Mover::Target::kMemory));
       CHECK(world.mover.bytes_in_flight() == 0);
     }
     check_all(world, left);
@@ -251,7 +251,7 @@ TEST_CASE("mover: views are right at any moment") {
     // Whatever chunk they are in: out of it, unless a reader is faster.
     MutexLock lock(world.mutex);
     for (ObjectEntry* entry : shared) {
-      if (random() % 4 == 0 && world.mover.evacuate(entry->where.chunk)) ++moves;
+      if (random() % 4 == 0 && world.mover.evacuate(entry->where.chunk, Mover::Target::kMemory)) ++moves;
     }
     lock.unlock();
     world.wait_for_moves();

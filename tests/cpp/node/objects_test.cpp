@@ -37,6 +37,7 @@ class Owner final : public ObjectsOwner {
   void store_changed() override {}
   void function_freed(ObjectId function) override { functions.push_back(function); }
   void actor_freed(ObjectId) override {}
+  void place_freed(ObjectId, store::SpillPlace) override {}
   void stream_freed(ObjectId stream) override { streams.push_back(stream); }
 
   std::vector<std::vector<uint64_t>> spans;

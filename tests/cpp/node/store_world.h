@@ -11,10 +11,12 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "node/mover.h"
 #include "node/objects.h"
+#include "node/spiller.h"
 #include "store/arena.h"
 #include "store/sizes.h"
 
@@ -24,12 +26,13 @@ using store::kKiB;
 using store::kMiB;
 using store::ObjectEntry;
 
-inline constexpr ClientId kNode{1};
-
-class StoreWorld : public ObjectsOwner, public MoverOwner {
+class StoreWorld : public ObjectsOwner, public MoverOwner, public SpillerOwner {
  public:
-  explicit StoreWorld(uint64_t budget = 1000 * kMiB)
-      : objects(budget, *this), mover(mutex, objects, views, io, *this) {
+  explicit StoreWorld(uint64_t budget = 1000 * kMiB, const char* directory = "/var/tmp")
+      : objects(budget, *this),
+        mover(mutex, objects, views, io, *this),
+        files(directory),
+        spiller(mutex, objects, io, mover, *this, *this) {
     arenas[kNode];
   }
   ~StoreWorld() override { io.stop(); }
@@ -64,6 +67,32 @@ class StoreWorld : public ObjectsOwner, public MoverOwner {
   void drop(ObjectEntry* entry) {
     MutexLock lock(mutex);
     objects.release(entry);
+  }
+
+  // spill begins to free memory, and waits until that is done.
+  bool spill(uint64_t bytes) {
+    bool coming;
+    {
+      MutexLock lock(mutex);
+      coming = spiller.make_room(bytes, now_ += 10 * kSecond);
+    }
+    wait_for_moves();
+    return coming;
+  }
+
+  // fetch brings a value back; false: it could not be.
+  bool fetch(ObjectEntry* entry) {
+    {
+      MutexLock lock(mutex);
+      spiller.bring_back(entry, now_);
+    }
+    for (;;) {
+      MutexLock lock(mutex);
+      if (returned.erase(entry) != 0) return !entry->presence.is_away();
+      spiller.step(now_ += kMillisecond);
+      lock.unlock();
+      std::this_thread::yield();
+    }
   }
 
   // view pins an object as a view does, and checks its bytes. False: it is elsewhere.
@@ -167,6 +196,15 @@ class StoreWorld : public ObjectsOwner, public MoverOwner {
     REQUIRE(views.add(where.chunk, *fd, objects.registry().size(where.chunk)).is_ok());
     return views.resolve(where);
   }
+  Result<store::SpillPlace> place_on_disk(uint64_t size) override { return files.place(size); }
+  void failed_to_spill(const Status& why) override {
+    spiller.write_failed(why, now_);
+    spill_errors.push_back(why.message());
+  }
+  void place_freed(ObjectId object, store::SpillPlace place) override {
+    static_cast<void>(std::move(place));
+    spiller.forget_failure(object);
+  }
   bool may_move_function(ObjectId) override { return false; }
   void recall(std::span<ObjectEntry* const> entries) override {
     for (ObjectEntry* entry : entries) {
@@ -176,11 +214,22 @@ class StoreWorld : public ObjectsOwner, public MoverOwner {
   }
   void moved() override {}
 
+  // SpillerOwner
+  Status room_for_return(uint64_t size, store::Slot* slot) override {
+    return reserve(kNode, size, false, slot);
+  }
+  void value_returned(ObjectEntry* entry) override { returned.insert(entry); }
+  Status no_room(uint64_t size) override { return objects.registry().refuse(size); }
+
   Mutex mutex;
   Objects objects;
   store::Views views;
   store::IoPool io{2};
   Mover mover;
+  store::SpillFiles files;
+  Spiller spiller;
+  std::vector<std::string> spill_errors;
+  std::set<ObjectEntry*> returned;
   std::map<ClientId, store::Arena> arenas;
   std::set<ObjectEntry*> forgetful;
   uint64_t recalls = 0;

@@ -1,5 +1,7 @@
 #include "simulator/calls.h"
 
+#include "node/system_error.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -50,6 +52,11 @@ Oracle::Read read_value(const Context& context, node::Client& client, ObjectEntr
     const Status fetched = client.fetch(entry, now() + 100 * kMillisecond);
     context.machine.end_if_dead();
     if (fetched.is_ok()) break;
+    if (fetched.code() == Code::kFull || fetched.code() == Code::kClosed) {
+      const auto kind = fetched.code() == Code::kFull ? node::SystemErrorKind::kObjectStoreFull
+                                                      : node::SystemErrorKind::kRaySystem;
+      return context.oracle.unfetched(node::encode_system_error(kind, fetched.message()));
+    }
     if (fetched.code() != Code::kTimeout) fail("no value: %s", fetched.message().c_str());
   }
   return read_pinned(context, client, entry);

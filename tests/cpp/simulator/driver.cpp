@@ -72,7 +72,7 @@ void Driver::submit() {
   if (functions_.empty() || random_.one_in(30)) {
     const auto made = [&]() -> Result<ObjectEntry*> {
       if (random_.one_in(4)) {
-        auto slot = node_.reserve(40'000, false, 0);
+        auto slot = node_.reserve(40'000, false, now(), 0);
         if (slot.is_ok()) return node_.put_stored(*slot, {}, ipc::kFunction, false);
       }
       std::vector<std::byte> code(random_.one_in(8) ? 8'000 : 100);
@@ -122,7 +122,7 @@ void Driver::put() {
       return node_.put_inline(bytes.data(), size, contained, 0);
     }
     const Nanos limit = now() + static_cast<Nanos>(random_.below(20 * kMillisecond));
-    auto slot = node_.reserve(size, false, limit);
+    auto slot = node_.reserve(size, false, now(), limit);
     if (!slot.is_ok()) return slot.status();
     write_value(slot->data, size, digest, contained);
     if (random_.one_in(20)) {
@@ -133,7 +133,7 @@ void Driver::put() {
   }();
   if (!made.is_ok()) {
     const Status status = made.status();
-    if (closed(status) || status.code() == Code::kFull) return;
+    if (closed(status) || status.code() == Code::kFull || status.code() == Code::kTimeout) return;
     fail("a put failed: %s", status.message().c_str());
   }
   context_.oracle.put((*made)->id.value, std::make_shared<Value>(Value{digest, known}));

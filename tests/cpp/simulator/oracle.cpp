@@ -113,8 +113,13 @@ void Oracle::check_error(const std::byte* bytes, uint64_t size) {
   }
 }
 
+Oracle::Read Oracle::unfetched(const std::string& failure) {
+  check_error(reinterpret_cast<const std::byte*>(failure.data()), failure.size());
+  return {true, 0, {}, failure};
+}
+
 Oracle::Read Oracle::value(uint64_t object, const std::byte* bytes, uint64_t size, uint8_t flags) {
-  Read read{false, 0, {}};
+  Read read{false, 0, {}, {}};
   const Known expected = known(object);
   ++checked_;
   if (bytes == nullptr) fail("object %lx has no bytes", object);

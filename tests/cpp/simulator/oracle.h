@@ -45,7 +45,10 @@ class Oracle {
     bool error;
     uint64_t digest;
     std::vector<uint64_t> ids;
+    std::string failure;  // an error that is not the value: it could not be had now
   };
+  // unfetched is what a reader gets who finds no room for a value that is on the disk.
+  Read unfetched(const std::string& failure);
   Read value(uint64_t object, const std::byte* bytes, uint64_t size, uint8_t flags);
 
   Known known(uint64_t object) const;

@@ -37,7 +37,8 @@ Run::Run(const Settings& settings)
   oracle_.starts_may_fail =
       settings_.machine.blocked_sends_per_mille > 0 || host_.settings.fork_fails_per_mille > 0 ||
       host_.settings.starts_die_per_mille > 0 || host_.settings.dies_per_mille > 0;
-  oracle_.memory_may_be_short = settings_.machine.memory_short_every > 0;
+  oracle_.memory_may_be_short =
+      settings_.machine.memory_short_every > 0 || settings_.node.object_store_memory <= 8 << 20;
   oracle_.may_be_shut_down = settings_.stop_after > 0;
   machine_.on_kill = [this](Process& process) {
     const auto found = workers_.find(process.pid);

@@ -67,9 +67,16 @@ bool SimWorker::get(Frame& frame, ObjectEntry* entry, Oracle::Read* read_to) {
   }
   *read_to = read_value(context_, *client_, entry);
   if (!read_to->error) return true;
-  const auto value = store::ObjectTable::inline_value(entry);
-  frame.error.assign(value.data, value.data + value.size);
+  fail_by(frame, *read_to, entry);
   return false;
+}
+
+// fail_by gives a task the error that it has read.
+void SimWorker::fail_by(Frame& frame, const Oracle::Read& read, ObjectEntry* entry) {
+  store::ValueBytes value{reinterpret_cast<const std::byte*>(read.failure.data()),
+                          read.failure.size()};
+  if (read.failure.empty()) value = store::ObjectTable::inline_value(entry);
+  frame.error.assign(value.data, value.data + value.size);
 }
 
 // get_inner gets the first reference that a value holds, as a task that decodes it.
@@ -104,7 +111,6 @@ void SimWorker::execute(const TaskView& view) {
                 view.header.scheduling_class};
   frame.program = make_program(frame.spec, context_.load);
   decode(view, frame);
-  client_->task_taken();
   const bool may_retry = view.header.max_retries < 0 ||
                          view.header.attempt < static_cast<uint32_t>(view.header.max_retries);
   frame.raises = may_retry && view.header.attempt < given.raises;
@@ -119,6 +125,7 @@ void SimWorker::decode(const TaskView& view, Frame& frame) {
     fail("worker %u lacks the function of its task", id_);
   }
   ipc::Reader in(view.values, view.value_bytes);
+  std::vector<std::pair<size_t, ObjectEntry*>> elsewhere;
   for (uint32_t i = 0; i < view.header.dependencies; ++i) {
     const auto header = in.take<ipc::ValueHeader>();
     if (header.object != view.dependencies[i]) fail("a task got the value of another object");
@@ -128,6 +135,12 @@ void SimWorker::decode(const TaskView& view, Frame& frame) {
       client_->pin_argument(owner, where);
       frame.owners.push_back(owner);
       frame.dependencies.push_back(read_pinned(context_, *client_, owner));
+    } else if (header.kind == ipc::ValueKind::kElsewhere) {
+      ObjectEntry* owner = client_->acquire(ObjectId{header.object});
+      client_->expect_argument(owner, header.size);
+      frame.owners.push_back(owner);
+      elsewhere.emplace_back(i, owner);
+      frame.dependencies.emplace_back();
     } else {
       const std::byte* bytes = in.bytes(header.size);
       frame.dependencies.push_back(
@@ -139,6 +152,12 @@ void SimWorker::decode(const TaskView& view, Frame& frame) {
   }
   for (uint32_t i = 0; i < view.header.contained; ++i) {
     frame.slots.push_back(client_->acquire(ObjectId{view.contained[i]}));
+  }
+  client_->task_taken();
+  for (const auto& [i, owner] : elsewhere) {
+    frame.dependencies[i] = read_value(context_, *client_, owner);
+    if (frame.dependencies[i].error) fail_by(frame, frame.dependencies[i], owner);
+    for (uint64_t id : frame.dependencies[i].ids) client_->acquire(ObjectId{id});
   }
 }
 

@@ -65,6 +65,7 @@ class SimWorker {
   void aside(Frame& frame, ObjectEntry* entry, Nanos timeout);
   // get waits for a value and checks it; nothing: an error, which the task will pass on.
   bool get(Frame& frame, ObjectEntry* entry, Oracle::Read* read);
+  void fail_by(Frame& frame, const Oracle::Read& read, bolide::store::ObjectEntry* entry);
   void get_inner(Frame& frame, const Oracle::Read& read);
   bool wait(Frame& frame, ObjectEntry* entry, Nanos deadline, bool can_inline);
   std::optional<bolide::store::Slot> reserve(uint64_t size);

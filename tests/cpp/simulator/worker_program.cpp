@@ -8,7 +8,6 @@ using node::WaitMode;
 using node::WaitResult;
 
 namespace {
-constexpr Nanos kStoreTimeout = 200 * kMillisecond;
 }  // namespace
 
 std::vector<uint64_t> SimWorker::ids(const Frame& frame, const std::vector<uint32_t>& slots) const {
@@ -18,13 +17,14 @@ std::vector<uint64_t> SimWorker::ids(const Frame& frame, const std::vector<uint3
 }
 
 std::optional<store::Slot> SimWorker::reserve(uint64_t size) {
-  const Nanos limit = now() + kStoreTimeout;
-  do {
-    auto slot = client_->reserve(size, false, std::min(limit, now() + 50 * kMillisecond));
+  for (const Nanos since = now();;) {
+    auto slot = client_->reserve(size, false, since, now() + 50 * kMillisecond);
     if (slot.is_ok()) return *slot;
-    if (slot.status().code() != Code::kFull) fail("no room: %s", slot.status().message().c_str());
-  } while (now() < limit);
-  return std::nullopt;
+    if (slot.status().code() == Code::kFull) return std::nullopt;
+    if (slot.status().code() != Code::kTimeout) {
+      fail("no room: %s", slot.status().message().c_str());
+    }
+  }
 }
 
 void SimWorker::run(Frame& frame) {

@@ -11,6 +11,7 @@ def test_defaults():
     expected = {
         "num_cpus": None,
         "object_store_memory": None,
+        "object_spilling_directory": None,
         "spin_us": 50,
         "inline_limit_bytes": 8192,
         "start_timeout_s": 60.0,

@@ -1,0 +1,251 @@
+// node_room: room in the store, and who waits for it: threads of this process, workers that ask for
+// chunks, and values that are to come back from the disk. They wait while memory is on its way back,
+// and kRoomTimeout longer; an object that is larger than the store is refused at once.
+#include <algorithm>
+#include <array>
+
+#include "node/node.h"
+#include "node/refusals.h"
+#include "store/sizes.h"
+
+namespace bolide::node {
+namespace {
+
+using ipc::RecordType;
+
+constexpr Nanos kLook = 20 * kMillisecond;  // for somebody who has ceased to view or to read
+constexpr size_t kNamed = 3;                // of the largest objects, in an error
+
+}  // namespace
+
+// ---- this process
+
+Status Node::try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot) {
+  for (;;) {
+    if (auto found = alone ? arena_.allocate_alone(size) : arena_.allocate(size)) {
+      *slot = *found;
+      return Status();
+    }
+    if (alone && !arena_.may_be_alone(size)) return too_many_alone();
+    const uint64_t wanted = alone ? store::page_round(size) : arena_.chunk_size_for(size);
+    auto grant = objects_.registry().grant(kNode, wanted, size, control);
+    if (!grant.is_ok()) return grant.status().clone();
+    const os::Fd& fd = *objects_.registry().fd(grant->id);
+    const Status added = arena_.add_chunk(grant->id, fd, grant->size);
+    if (!added.is_ok()) {
+      objects_.registry().close(grant->id);
+      return added.clone();
+    }
+    nudge_supervisor();  // it looks after chunks that stay empty
+  }
+}
+
+Result<store::Slot> Node::reserve(uint64_t size, bool alone, Nanos since, Nanos deadline) {
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (closed_) return closed_status();
+    drain_releases();
+    store::Slot slot;
+    Status tried = try_reserve(size, alone, false, &slot);
+    if (tried.is_ok()) return slot;
+    if (tried.code() != Code::kFull || !objects_.registry().may_fit(size)) return tried;
+    if (close_chunks(arena_.give_back_all_empty()) > 0) continue;
+    const Nanos time = now();
+    const bool coming = spiller_.make_room(objects_.registry().missing(size), time);
+    if (!coming && spiller_.has_given_up(since, time)) return no_room(size, since);
+    if (time >= deadline) return Status(Code::kTimeout, "there is no room yet");
+    flush_links();
+    Waiter waiter;
+    space_waiters_.push_back(&waiter);
+    ++space_wanted_;
+    refresh_bell();
+    wait_turn(waiter, std::min(deadline, time + kLook), lock);
+    --space_wanted_;
+    space_waiters_.erase(std::find(space_waiters_.begin(), space_waiters_.end(), &waiter));
+  }
+}
+
+// ---- workers
+
+Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
+  const auto request = in.take<ipc::ChunkRequest>();
+  if (!in.ok()) return malformed("a request for memory");
+  const RoomRequest asked{link.worker.id.value, request, now()};
+  if (request.control != 0) {
+    room_requests_.push_front(asked);
+  } else {
+    room_requests_.push_back(asked);
+  }
+  serve_room();
+  return Status();
+}
+
+// serve_room gives room to who waits for it, in the order in which they asked.
+void Node::serve_room() {
+  const Nanos time = now();
+  spiller_.step(time);
+  uint64_t missing = 0;
+  while (!room_requests_.empty()) {
+    const RoomRequest& first = room_requests_.front();
+    WorkerLink* link = link_of(first.worker);
+    if (link != nullptr && !grant_room(*link, first, time)) break;
+    room_requests_.pop_front();
+  }
+  for (const RoomRequest& request : room_requests_) {
+    missing += std::max(objects_.registry().missing(request.wants.wanted), request.wants.wanted);
+  }
+  room_due_ = INT64_MAX;
+  if (room_requests_.empty() && !spiller_.waits_for_room()) return;
+  if (missing > 0) spiller_.make_room(missing, time);
+  room_due_ = time + kLook;
+  if (supervisor_until_ > room_due_) nudge_supervisor();
+}
+
+// grant_room answers a request; false: it waits on.
+bool Node::grant_room(WorkerLink& link, const RoomRequest& request, Nanos time) {
+  const auto try_grant = [&] {
+    return objects_.registry().grant(link.client, request.wants.chunk_size, request.wants.wanted,
+                                     request.wants.control != 0);
+  };
+  auto grant = try_grant();
+  const auto is_full = [&grant] { return !grant.is_ok() && grant.status().code() == Code::kFull; };
+  if (is_full() && close_chunks(arena_.give_back_all_empty()) > 0) grant = try_grant();
+  mark_dirty(link);
+  if (grant.is_ok()) {
+    link.chunks.insert(grant->id.value);
+    link.send_descriptor(grant->id.value, *objects_.registry().fd(grant->id));
+    const ipc::ChunkNotice notice{grant->size, grant->id.value, 1};
+    link.send(RecordType::kChunk, sizeof notice,
+              [&](std::byte* to) { ipc::Writer(to).put(notice); });
+    return true;
+  }
+  const uint64_t wanted = request.wants.wanted;
+  // A worker cannot go on without a control record, and the budget is not what stops that.
+  if (request.wants.control != 0) return false;
+  if (!is_full() || !objects_.registry().may_fit(wanted)) {
+    refuse_room(link, request, grant.status());
+    return true;
+  }
+  const bool coming = spiller_.make_room(objects_.registry().missing(wanted), time);
+  if (coming || !spiller_.has_given_up(request.since, time)) return false;
+  refuse_room(link, request, no_room(wanted, request.since));
+  return true;
+}
+
+void Node::refuse_room(WorkerLink& link, const RoomRequest& request, const Status& why) {
+  const std::string& text = why.message();
+  const ipc::ChunkRefusal refusal{request.wants.wanted, static_cast<uint32_t>(text.size()),
+                                  why.code() == Code::kDiskFull ? 1u : 0u};
+  link.send(RecordType::kChunkRefused, sizeof refusal + ipc::align8(text.size()),
+            [&](std::byte* to) {
+              ipc::Writer out(to);
+              out.put(refusal);
+              out.bytes(text.data(), text.size());
+            });
+}
+
+// ---- values that are away
+
+Status Node::fetch(ObjectEntry* entry, Nanos until) {
+  MutexLock lock(mutex_);
+  ++entry->readers;  // so that it does not leave again before this thread has got it
+  Status fetched = fetch_locked(entry, until, lock);
+  --entry->readers;
+  return fetched;
+}
+
+Status Node::fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock) {
+  for (bool asked = false; !entry->presence.pin(); asked = true) {
+    if (closed_) return closed_status();
+    if (const std::string* why = asked ? spiller_.failure(entry->id) : nullptr) {
+      return decode_system_error(*why);
+    }
+    Waiter waiter;
+    Watcher watcher;
+    watcher.kind = Watcher::Kind::kThread;
+    watcher.waiter = &waiter;
+    entry->flags |= store::kWatched;
+    watchers_[entry->id.value].push_back(std::move(watcher));
+    spiller_.bring_back(entry, now());
+    flush_links();
+    refresh_bell();
+    const WaitResult result = wait_turn(waiter, until, lock);
+    unwatch(entry, &waiter);
+    if (result == WaitResult::kTurnOver) return Status(Code::kTimeout, "the value is not here yet");
+  }
+  return Status();
+}
+
+Status Node::room_for_return(uint64_t size, store::Slot* slot) {
+  return try_reserve(size, false, false, slot);
+}
+
+void Node::value_returned(ObjectEntry* entry) {
+  if (entry->flags != 0) value_ready(entry);
+}
+
+// ---- why there is no room
+
+Status Node::no_room(uint64_t size) {
+  return no_room(size, now() - kRoomTimeout);
+}
+
+Status Node::no_room(uint64_t size, Nanos since) {
+  Status refused = objects_.registry().refuse(size);
+  const std::string text = refused.message() + ". " + largest_objects();
+  const Status* disk = spiller_.write_error(since);
+  if (disk == nullptr) return Status(Code::kFull, text);
+  return Status(Code::kDiskFull,
+                text + ". Spilling to " + spill_files_.directory() + " failed: " + disk->message() +
+                    ". Free disk space there, or choose another folder with "
+                    "object_spilling_directory");
+}
+
+// largest_objects says which take the most memory, and who keeps them there.
+std::string Node::largest_objects() {
+  std::vector<const ObjectEntry*> largest;
+  objects_.table().for_each([&](ObjectEntry* entry) {
+    if (entry->holding != store::Holding::kStored || entry->presence.is_away()) return;
+    largest.push_back(entry);
+    std::push_heap(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
+      return a->where.size > b->where.size;
+    });
+    if (largest.size() <= kNamed) return;
+    std::pop_heap(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
+      return a->where.size > b->where.size;
+    });
+    largest.pop_back();
+  });
+  if (largest.empty()) return "Nothing is stored; memory is reserved for what is being written";
+  std::sort(largest.begin(), largest.end(),
+            [](const auto* a, const auto* b) { return a->where.size > b->where.size; });
+  std::string text = "The largest objects in it:";
+  for (const ObjectEntry* entry : largest) {
+    text += (entry == largest.front() ? " " : "; ") + store::amount(entry->where.size) + ", " +
+            holders_of(entry);
+  }
+  return text;
+}
+
+// holders_of says who has the object, and who of them reads it in place, so that it cannot go.
+std::string Node::holders_of(const ObjectEntry* entry) {
+  std::vector<std::string> holders;
+  if (entry->handle != nullptr || entry->presence.is_pinned()) {
+    holders.push_back(entry->presence.is_pinned() ? "the driver, which views it" : "the driver");
+  }
+  for (const auto& [id, link] : links_) {
+    const uint32_t* held = link->held.find(entry->id.value);
+    if (held == nullptr) continue;
+    const char* views = (*held & kTold) != 0 ? ", which may view it" : "";
+    holders.push_back("worker " + std::to_string(link->pid) + views);
+  }
+  if (holders.empty()) return "held by tasks or by other objects";
+  std::string text = "held by ";
+  for (const std::string& holder : holders) {
+    if (&holder != &holders.front()) text += " and ";
+    text += holder;
+  }
+  return text;
+}
+
+}  // namespace bolide::node
