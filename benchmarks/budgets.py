@@ -37,6 +37,7 @@ GET_SMALL = "get of a local {}"
 PUT_SMALL = "put of a small {}"
 PUT_LARGE = "put of a touched 256 MiB array into warm store"
 FIRST_GET = "first get in another process of {}"
+SPILL = "map-reduce of 3 x the object store"
 WAIT_LOOP = "wait(num_returns=1) loop over 10,000 refs"
 AS_COMPLETED = "as_completed of 100,000 refs"
 STREAM_ITEM = "generator: one item of 1,000,000"
@@ -70,6 +71,7 @@ BUDGETS: dict[str, Budget] = {
     **{PUT_SMALL.format(kind): Budget(PLAIN_CALL, 12, ray="6,400") for kind in SMALL_KINDS},
     PUT_LARGE: Budget(MEMCPY, 1.0, at_least=True),
     **{FIRST_GET.format(size): Budget(MICROSECOND, 100) for size in FIRST_GET_SIZES},
+    SPILL: Budget("fdatasynced sequential write", 0.5, at_least=True),
     WAIT_LOOP: Budget("same loop of list slices", 2),
     AS_COMPLETED: Budget(MICROSECOND, 200_000),
     STREAM_ITEM: Budget(PLAIN_CALL, 40),
