@@ -85,8 +85,10 @@ Status Node::open() {
     output_pipes_[i] = std::move(pipe->first);
     output_writers_[i] = std::move(pipe->second);
   }
-  Status started = start_template();
-  if (!started.is_ok()) return started;
+  if (!options_.command.argv.empty()) {
+    Status started = start_template();
+    if (!started.is_ok()) return started;
+  }
   auto thread = os::start_thread("bolide-node", [this] { supervise(); });
   if (!thread.is_ok()) return thread.status().clone();
   supervisor_ = thread.take();

@@ -58,7 +58,7 @@ struct NodeOptions {
   uint32_t max_blocked_per_core = 4;
   Nanos start_timeout = 60 * kSecond;
   bool forward_output = true;
-  TemplateLink::Command command;
+  TemplateLink::Command command;  // without argv: there are no workers, an engine runs the calls
 };
 
 // A line that a worker wrote, for the driver's own streams.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Methods that every actor has, by name: (fewest, most) positional arguments.
 BUILT_IN = {"__ray_ready__": (0, 0), "__ray_call__": (1, 1 << 30), "__ray_terminate__": (0, 0)}
-_IN_ORDER, _DETACHED = 1, 2  # cpp/node/actor_spec.h
+_IN_ORDER, DETACHED = 1, 2  # cpp/node/actor_spec.h
 _KEYWORD_ONLY = 3  # of inspect.Parameter.kind
 
 
@@ -234,7 +234,7 @@ def encode_actor(
 ) -> bytes:
     """The value of an actor's object."""
     name = info.class_name.encode("utf-8", "replace")
-    flags = (_IN_ORDER if in_order else 0) | (_DETACHED if options.detached else 0)
+    flags = (_IN_ORDER if in_order else 0) | (DETACHED if options.detached else 0)
     parts = [
         struct.pack("<I", len(name)), name,
         struct.pack(

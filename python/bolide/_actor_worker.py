@@ -69,7 +69,7 @@ class Constructor:
             runner = ThreadRunner(actor.limits)
         actor.instance = self._cls(*args, **kwargs)
         methods = [_method(actor, name) for name in actor.methods]
-        label = _label_of(actor)
+        label = label_of(actor)
         fields = {"actor_repr": label, "actor_id": actor_id_of(actor).hex()}
         _hot.set_actor(methods, runner, label, fields, current_call)
 
@@ -84,9 +84,14 @@ def _method(actor: Actor, name: str) -> tuple[Callable[..., Any], str, None, boo
     """A method as `_hot.set_actor` wants it."""
     from ._generators import is_coroutine_function
 
-    built_in = {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}
-    method = getattr(actor.instance, name, None) or built_in[name]
+    method = bound_method(actor, name)
     return method, f"{actor.class_name}.{name}", None, is_coroutine_function(method)
+
+
+def bound_method(actor: Actor, name: str) -> Callable[..., Any]:
+    """A method of the instance, or one that each actor has."""
+    built_in = {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}
+    return getattr(actor.instance, name, None) or built_in[name]
 
 
 def _ready() -> bool:
@@ -102,7 +107,7 @@ def _terminate() -> None:
     raise ActorExit("it was ended by __ray_terminate__")
 
 
-def _label_of(actor: Actor) -> str:
+def label_of(actor: Actor) -> str:
     """What lines of output and errors call the actor: its repr if the class has one of its own."""
     cls = type(actor.instance)
     if cls.__repr__ is object.__repr__:

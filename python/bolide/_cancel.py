@@ -60,6 +60,9 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
     Follows Ray's page "ray.cancel".
     """
     if isinstance(ref, ObjectRefGenerator):
+        if ref._source is not None:
+            ref._source.cancel()
+            return
         ref = ref.completed()
     if not isinstance(ref, ObjectRef):
         raise TypeError(

@@ -19,7 +19,7 @@ cdef class ActorRef:
     """
 
     cdef ObjectRef ref
-    cdef uint64_t id
+    cdef readonly uint64_t id
     cdef Session session
     cdef readonly object info  # bolide._actor_methods.ActorInfo
 
@@ -178,6 +178,18 @@ cdef class ActorMethod:
     def __reduce__(self):
         return _rebuild_method, (make_handle(self.actor), self._info.name, self._options)
 
+    @property
+    def _actor_number(self):
+        return self.actor.id
+
+    def _check_arguments(self, args, kwargs):
+        from ._actor_methods import check_call
+        check_call(self._argument_subject(None), self._info.parameters, args, kwargs)
+
+    def _fields(self):
+        """For engines: (returns, flags, max_retries, stream_limit, name, classes to retry after)."""
+        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, self.retry_on
+
     def _argument_subject(self, where):
         """How to name the method, or an argument of it, in a sentence."""
         name = f"{self.actor.info.class_name}.{self._info.name}"
@@ -248,7 +260,9 @@ def _rebuild_method(ActorHandle handle, str name, dict options):
 cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObject* names):
     """`handle.method.remote`, by the vectorcall convention."""
     cdef Session session = _session
-    if session is not self.actor.session or not session.alive:
+    if session is not self.actor.session or not session.submits:
+        if session is self.actor.session and session.alive:
+            return call_by_engine(session, self, args, n, names)
         raise_closed(self.actor.session)
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:

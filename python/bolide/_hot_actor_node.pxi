@@ -23,6 +23,10 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
         subject: an object whose _argument_subject names the arguments in errors.
     """
     cdef Session session = need_session()
+    if session.engine is not None:
+        handle = make_handle(actor_of_ref(put_special(session, value, [cls], V_ACTOR), info))
+        session.engine.create_actor(handle, cls, value, spec, args, kwargs, subject)
+        return handle
     cdef Encoder encoder = take_encoder()
     cdef SubmitRequest request
     cdef ObjectRef ref
@@ -136,6 +140,9 @@ def kill_actor(ActorHandle handle not None, bint no_restart):
     cdef ActorRef actor = handle._ray_actor
     if actor.session is not _session or not actor.session.alive:
         raise_closed(actor.session)
+    if actor.session.engine is not None:
+        actor.session.engine.kill(actor.id, no_restart)
+        return
     if not native.kill_actor(actor.session.client, actor.id, no_restart):
         raise core_error()
 

@@ -202,6 +202,15 @@ cdef class RemoteFunction:
         from ._remote import with_options
         return with_options(self, options)
 
+    def _check_arguments(self, args, kwargs):
+        from ._export import check_signature
+        check_signature(self.exported.function, self.exported.name, args, kwargs)
+
+    def _fields(self):
+        """For engines: (returns, flags, max_retries, stream_limit, name, classes to retry after)."""
+        retry_on = self._options.retry_classes() if self.flags & F_RETRY_EXCEPTIONS else None
+        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, retry_on
+
     def _argument_subject(self, where):
         """How to name an argument in a sentence."""
         from ._export import argument_subject
@@ -215,8 +224,10 @@ cdef class RemoteFunction:
 cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyObject* names):
     """`f.remote`, by the vectorcall convention: `n` positional arguments, then those of `names`."""
     cdef Session session = _session
-    if session is None or not session.alive:
+    if session is None or not session.submits:
         session = need_session()
+        if session.engine is not None:
+            return call_by_engine(session, self, args, n, names)
     cdef uint64_t function = self.exported.ensure(session)
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:

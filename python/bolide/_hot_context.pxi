@@ -4,6 +4,8 @@
 def running_task():
     """(number, name, function) of the task or call that runs here: 0 and None in the driver."""
     cdef ActorCall call
+    if _session is not None and _session.engine is not None:
+        return _session.engine.running()
     if _session is None or not _session.is_worker:
         return 0, None, None
     if _actor_runner is not None and _call_var.get(None) is not None:

@@ -23,6 +23,8 @@ cdef class Session:
     cdef WorkerClient* worker  # in a worker process, else NULL
     cdef object owner
     cdef readonly bint alive
+    cdef bint submits            # it is alive, and calls become tasks of the client
+    cdef readonly object engine  # bolide.engines.Engine that runs calls instead, or None
     cdef readonly bint forked
     cdef readonly uint64_t id
     cdef uint64_t inline_limit
@@ -47,7 +49,7 @@ cdef class Session:
             self.client = <Client*> self.worker
         else:
             self.client = <Client*> address
-        self.alive = True
+        self.alive = self.submits = True
         self.id = self.client.session()
         self.inline_limit = self.client.inline_limit()
         global _next_first_mark
@@ -58,17 +60,22 @@ cdef class Session:
         """Whether it is recorded when tasks run that are called from now on, and what they call."""
         self.trace = F_TRACED if wanted else 0
 
+    def use_engine(self, engine):
+        """From now on calls are run by `engine`; objects stay with the client."""
+        self.engine = engine
+        self.submits = False
+
     @property
     def is_worker(self):
         return self.worker != NULL
 
     def close(self):
         """After this, calls that use the session raise; references and views stay readable."""
-        self.alive = False
+        self.alive = self.submits = False
 
     def mark_forked(self):
         """This is a copy in a forked child: nothing of it may be used, nor taken down."""
-        self.alive = False
+        self.alive = self.submits = False
         self.forked = True
         Py_INCREF(self.owner)  # its destructor would unmap what this process does not have
 

@@ -81,7 +81,11 @@ cdef object put_items(Session session, object result, object name, bint may_retr
 
 cdef ObjectRef put_failure(Session session, object error, object name):
     """An object whose value is the exception."""
-    cdef Encoder encoder = <Encoder> encode_failure(session, 1, error, name)[0]
+    return put_encoded(session, <Encoder> encode_failure(session, 1, error, name)[0])
+
+
+cdef ObjectRef put_encoded(Session session, Encoder encoder):
+    """An object of what was encoded for a result."""
     cdef ObjectEntry* entry
     if encoder.stored:
         encoder.stored = False

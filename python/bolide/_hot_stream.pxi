@@ -25,6 +25,7 @@ cdef class ObjectRefGenerator:
     cdef ObjectRef head    # the next item; None: not asked for yet
     cdef uint64_t taken
     cdef bint error_given
+    cdef readonly object _source  # where an engine runs the task: what makes the items, else None
 
     def __init__(self):
         raise TypeError("an ObjectRefGenerator is made by calling a remote generator function")
@@ -33,6 +34,9 @@ cdef class ObjectRefGenerator:
         cdef Session session = self.stream.session
         if not session.alive:
             raise_closed(session)
+        if self._source is not None:
+            self.head, self.end = self._source.next(self.taken)
+            return 0
         self.head = make_ref(session, session.client.stream_next(self.stream.entry, self.taken))
         return 0
 
@@ -103,6 +107,8 @@ cdef class ObjectRefGenerator:
 
     def completed(self):
         """A reference that is ready when the task has ended; `get` raises what the task raised."""
+        if self._source is not None:
+            self.end = self._source.finish()
         return self.end
 
     def next_ready(self):
@@ -119,7 +125,7 @@ cdef class ObjectRefGenerator:
 
     def task_id(self):
         """The id of the task."""
-        return self.end.task_id()
+        return self.stream.task_id() if self.end is None else self.end.task_id()
 
     def send(self, value):
         raise NotImplementedError("`gen.send` is not supported.")
@@ -146,7 +152,7 @@ cdef class ObjectRefGenerator:
         )
 
     def __repr__(self):
-        return f"ObjectRefGenerator({self.end.hex()})"
+        return f"ObjectRefGenerator({self.task_id().hex()})"
 
 
 cdef ObjectRefGenerator make_generator(Session session, ObjectEntry* first):

@@ -267,7 +267,10 @@ cdef tuple load_function(Session session, uint64_t id):
     cdef const byte_t* data = session.worker.function_value(id, &size)
     if data == NULL:
         raise corrupt_value()
-    value = PyBytes_FromStringAndSize(<const char*> data, size)
+    return load_bytes(PyBytes_FromStringAndSize(<const char*> data, size), id)
+
+
+cdef tuple load_bytes(bytes value, uint64_t id):
     from ._export import load_function as load
     global _loading_id
     outer = _loading_id

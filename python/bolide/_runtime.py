@@ -77,7 +77,8 @@ def init(
         ignore_reinit_error: return the running runtime instead of raising.
         log_to_driver: print what workers print.
         runtime_env: None or {}; anything else is not carried out by this version.
-        local_mode: not carried out by this version.
+        local_mode: run every call in this process, in the thread that makes it, at once; for
+            debuggers, coverage and profilers.
         **others: Ray's other keywords are accepted without effect, those that begin with an
             underscore with one warning that names them.
 
@@ -100,7 +101,7 @@ def init(
     from ._node_state import totals as node_totals
 
     with _lock:
-        _check_keywords(address, namespace, runtime_env, local_mode, others)
+        _check_keywords(address, namespace, runtime_env, others)
         if is_initialized():
             if ignore_reinit_error:
                 return _context()
@@ -125,7 +126,7 @@ def init(
         job.accelerator = _accelerators.kind() if gpus else None
         cpus, totals = node_totals(num_cpus, gpus, resources, memory)
         _settings = encode_settings(job.fields())
-        argv, env = template_command()
+        argv, env = ([], []) if local_mode else template_command()
         _node = _from_core(
             _core.Node.start,
             num_cpus=cpus,
@@ -144,6 +145,10 @@ def init(
         try:
             session = _hot.Session(_node)
             session.record_tasks(_config.get("timeline") == "on")
+            if local_mode:
+                from .engines.inline import InlineEngine
+
+                session.use_engine(InlineEngine(_node))
             _hot.set_session(session)
             from ._service import Service
 
@@ -174,6 +179,8 @@ def shutdown() -> None:
             return
         service = _service
         _node = _service = None
+        if session.engine is not None:
+            session.engine.close()
         session.close()
         _hot.drop_pinned()
         _hot.forget_repeated()
@@ -264,7 +271,6 @@ def _check_keywords(
     address: str | None,
     namespace: Any,
     runtime_env: Any,
-    local_mode: bool,
     others: dict[str, Any],
 ) -> None:
     if address not in (None, "local"):
@@ -278,8 +284,6 @@ def _check_keywords(
         raise ValueError('namespace is "", which is not valid; leave it out to specify none')
     if runtime_env:
         raise ValueError("runtime_env is not carried out by this version; leave it out")
-    if local_mode:
-        raise ValueError("local_mode is not carried out by this version; leave it out")
     unknown = [name for name in others if name not in _IGNORED + _IGNORED_WITH_WARNING]
     if unknown:
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")

@@ -149,6 +149,8 @@ class RuntimeContext:
             RuntimeError: this is the driver, or an async actor, whose coroutines are cancelled.
         """
         session = _hot.current_session()
+        if session is not None and session.engine is not None and self.get_task_id() is not None:
+            return False  # who could cancel it waits for its end
         if session is None or not session.is_worker:
             raise RuntimeError("is_canceled() can only be asked in a task or in an actor's method")
         actor = _actor()

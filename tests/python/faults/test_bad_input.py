@@ -534,7 +534,6 @@ def test_b2_15_init_twice_and_use_after_shutdown(start):
         ({"no_such_keyword": 1}, "no_such_keyword"),
         ({"address": "ray://nowhere:1"}, "ray://nowhere:1"),
         ({"runtime_env": {"pip": ["x"]}}, "runtime_env"),
-        ({"local_mode": True}, "local_mode"),
     ],
     ids=str,
 )

@@ -1,0 +1,67 @@
+"""Engines: who runs what `f.remote(...)` and `method.remote(...)` call.
+
+The usual engine is the C++ core: calls become records in the rings of worker processes. A session
+may be given another, an `Engine`, before its first call (`Session.use_engine`). Objects stay with
+the core in any case: references, `get`, `put` and `wait` are the same, so an engine only has to
+run calls and to put what they return (`bolide._hot.put_results`, `put_errors`).
+
+This module is the interface and nothing else.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .._hot import ActorHandle, ActorMethod, ObjectRef, RemoteFunction
+
+
+class Engine:
+    """What runs calls in place of the core. Arguments have been checked against the signature."""
+
+    def call(
+        self, callee: RemoteFunction | ActorMethod, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Runs `callee`; what its `.remote()` returns: a reference, a list of them, a generator."""
+        raise NotImplementedError
+
+    def create_actor(
+        self,
+        handle: ActorHandle,
+        cls: ObjectRef,
+        value: bytes,
+        spec: tuple,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callee: Any,
+    ) -> None:
+        """Makes the instance of an actor that the core knows already, by name too.
+
+        Args:
+            handle: its first handle.
+            cls: the exported class.
+            value: of the actor's object (`bolide._actor_methods.encode_actor`).
+            spec: what `bolide._actor_worker.Actor` is made of.
+            args, kwargs: of the constructor.
+            callee: whose `_argument_subject` names the arguments in errors.
+        """
+        raise NotImplementedError
+
+    def kill(self, actor: int, no_restart: bool) -> None:
+        """Ends an actor, given by the number of its object."""
+        raise NotImplementedError
+
+    def running(self) -> tuple[int, str | None, str | None]:
+        """(number, name, function) of what runs in this thread; 0 and None if nothing does."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The runtime is shut down."""
+        raise NotImplementedError
+
+
+def subject_of(callee: Any, where: int | str) -> Callable[[], str]:
+    """How to name an argument of a call in an error, as the core's calls do."""
+    return lambda: callee._argument_subject(where)

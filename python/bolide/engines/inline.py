@@ -1,0 +1,289 @@
+"""`init(local_mode=True)`: every call runs in this process, in the thread that makes it, at once.
+
+So a debugger, coverage and a profiler see tasks as any other function. What a program can observe
+is otherwise as with workers: functions, arguments and results are pickled and read again,
+exceptions come out of `get`, a failed argument fails the call, retries count. A call has ended when
+`.remote()` returns; a generator runs until it is as far ahead of its consumer as it may be, and on
+when items are taken.
+
+Thread safety: any thread. Tasks that threads call run beside each other; calls of one actor do not.
+"""
+
+from __future__ import annotations
+
+import bdb
+import struct
+import threading
+from collections import deque
+
+from .. import _actor_worker, _hot
+from . import Engine, subject_of
+from ._inline_actor import Instance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from .._core import Node
+    from .._hot import ActorHandle, ActorMethod, ObjectRef, RemoteFunction
+
+_DYNAMIC, _STREAMING = 64, 4  # ipc::TaskFlags
+_CANCELLED, _END_OF_STREAM = 6, 8  # node::SystemErrorKind
+_AHEAD = 10_000  # items of a generator without a limit of its own
+# What ends the program or the debugger's session, and is no outcome of a task.
+PASSED_ON = (KeyboardInterrupt, bdb.BdbQuit)
+
+
+class InlineEngine(Engine):
+    """Runs calls where they are made."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._functions: dict[int, Any] = {}  # by the number of their object
+        self._actors: dict[int, Instance] = {}
+        self._running = threading.local()
+
+    def call(
+        self, callee: RemoteFunction | ActorMethod, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        self._forget_unreferenced()
+        call = _Call(self, callee)
+        arguments = Arguments(args, kwargs, callee)
+        if call.streams:
+            return _hot.make_source_generator(_Source(call, arguments))
+        refs = call.run(arguments)
+        return refs if call.returns > 1 else refs[0] if refs else None
+
+    def create_actor(
+        self,
+        handle: ActorHandle,
+        cls: ObjectRef,
+        value: bytes,
+        spec: tuple,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        callee: Any,
+    ) -> None:
+        self._forget_unreferenced()
+        arguments = Arguments(args, kwargs, callee)
+        instance = Instance(self, handle, self.function(cls), value, spec, arguments)
+        self._actors[instance.number] = instance
+        instance.start()
+
+    def kill(self, actor: int, no_restart: bool) -> None:
+        self._actors[actor].kill(no_restart)
+
+    def running(self) -> tuple[int, str | None, str | None]:
+        stack = self._stack()
+        return stack[-1] if stack else (0, None, None)
+
+    def close(self) -> None:
+        while self._actors:
+            _, instance = self._actors.popitem()
+            instance.end(graceful=True)
+        self._functions.clear()
+
+    def function(self, ref: ObjectRef) -> Any:
+        """The function or class that was exported, loaded once, as a worker does."""
+        found = self._functions.get(ref._id)
+        if found is None:
+            found = self._functions[ref._id] = _hot.load_exported(ref)[0]
+        return found
+
+    def instance(self, actor: int) -> Instance:
+        """The actor with that number."""
+        return self._actors[actor]
+
+    def run_as(
+        self, call: tuple[int, str | None, str], actor: Any, function: Callable[[], Any]
+    ) -> Any:
+        """What `function` returns; for what it asks of itself it is that call, in that actor."""
+        stack = self._stack()
+        outer, _actor_worker.current = _actor_worker.current, actor
+        stack.append(call)
+        try:
+            return function()
+        finally:
+            stack.pop()
+            _actor_worker.current = outer
+
+    def _stack(self) -> list[tuple[int, str | None, str]]:
+        if not hasattr(self._running, "stack"):
+            self._running.stack = []
+        return self._running.stack
+
+    def _forget_unreferenced(self) -> None:
+        """Ends actors without handles and drops functions; the core counts the references."""
+        for number in [n for n in list(self._actors) if not self._node.references(n)]:
+            instance = self._actors.pop(number, None)
+            if instance is not None:
+                instance.end(graceful=True)
+        for number in [n for n in list(self._functions) if not self._node.references(n)]:
+            self._functions.pop(number, None)
+
+
+class Arguments:
+    """The arguments of a call as objects, so that each attempt reads its own copies."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], callee: Any) -> None:
+        self._args = [_as_ref(value, callee, i) for i, value in enumerate(args)]
+        self._kwargs = {name: _as_ref(value, callee, name) for name, value in kwargs.items()}
+
+    def failed(self) -> ObjectRef | None:
+        """The first that is an exception: then the call has it for its outcome."""
+        refs = (*self._args, *self._kwargs.values())
+        return next((ref for ref in refs if _hot.is_error(ref)), None)
+
+    def read(self) -> tuple[list[Any], dict[str, Any]]:
+        """Fresh copies."""
+        named = {name: _hot.get(ref) for name, ref in self._kwargs.items()}
+        return [_hot.get(ref) for ref in self._args], named
+
+
+def _as_ref(value: Any, callee: Any, where: int | str) -> ObjectRef:
+    if isinstance(value, _hot.ObjectRef):
+        return value
+    return _hot.put_argument(value, subject_of(callee, where))
+
+
+class _Call:
+    """One call of a function or method: how often it may run, and what becomes of its outcome."""
+
+    def __init__(self, engine: InlineEngine, callee: RemoteFunction | ActorMethod) -> None:
+        self._engine = engine
+        self.returns, flags, self._retries, self.limit, name, self._retry_on = callee._fields()
+        self.streams = bool(flags & _STREAMING)
+        self._dynamic = bool(flags & _DYNAMIC)
+        self.number = _hot.put(None)._id  # an id that nothing else has
+        self.instance: Instance | None = None
+        if isinstance(callee, _hot.ActorMethod):
+            self.instance = engine.instance(callee._actor_number)
+            self.function_name = callee._argument_subject(None)
+            self._method = callee._info.name
+        else:
+            self._exported = callee.exported.reference()
+            self.function_name = callee.exported.name
+        self._about = self.number, name.decode("utf-8", "replace") or None, self.function_name
+
+    def run(self, arguments: Arguments) -> list[ObjectRef]:
+        """The objects that the call returns."""
+        attempt = 0
+        while True:
+            early = self.early_outcome(arguments)
+            if early is not None:
+                return [_hot.put_copy(early) for _ in range(self.returns)]
+            again = self._retry_on is not None and (self._retries < 0 or attempt < self._retries)
+            try:
+                return self.run_as(
+                    lambda: _hot.put_results(  # runs before the next turn
+                        self.returns, self.begin(arguments), self.function_name, self._dynamic,
+                        again,  # noqa: B023
+                    )
+                )  # fmt: skip
+            except PASSED_ON:
+                raise
+            except BaseException as error:
+                if not (again and self._wants_retry(error)):
+                    return self.failure(error, self.returns)
+            attempt += 1
+
+    def early_outcome(self, arguments: Arguments) -> ObjectRef | None:
+        """The error of a call that cannot run: an argument has failed, or the actor is dead."""
+        if self.instance is not None and self.instance.death is not None:
+            return _hot.put_system_error(self.instance.death)
+        return arguments.failed()
+
+    def begin(self, arguments: Arguments) -> Any:
+        """Calls the function; what it returns, for a coroutine its result."""
+        args, kwargs = arguments.read()
+        if self.instance is not None:
+            return self.instance.call_method(self._method, args, kwargs)
+        return self._engine.function(self._exported)(*args, **kwargs)
+
+    def run_as(self, function: Callable[[], Any]) -> Any:
+        """Runs a part of the call."""
+        if self.instance is None:
+            return self._engine.run_as(self._about, None, function)
+        with self.instance.lock:
+            return self._engine.run_as(self._about, self.instance.actor, function)
+
+    def failure(self, error: BaseException, count: int) -> list[ObjectRef]:
+        """What the call returns in place of its values; an actor may end by it."""
+        if self.instance is None:
+            return _hot.put_errors(count, error, self.function_name, {})
+        if self.instance.ended_by(error, self.function_name):
+            return [_hot.put_system_error(self.instance.death) for _ in range(count)]
+        return _hot.put_errors(count, error, self.function_name, self.instance.error_fields)
+
+    def _wants_retry(self, error: BaseException) -> bool:
+        from .._retries import wants_retry
+
+        return wants_retry(error, self._retry_on)
+
+
+class _Source:
+    """What makes the references of an ObjectRefGenerator (`_hot_stream.pxi`)."""
+
+    def __init__(self, call: _Call, arguments: Arguments) -> None:
+        self._call = call
+        self._ready: deque[ObjectRef] = deque()
+        self._made = 0
+        self._items: Iterator[Any] | None = None
+        self._outcome = call.early_outcome(arguments)
+        if self._outcome is None:
+            self._step(lambda: self._begin(arguments))
+        self._advance(0)
+
+    def next(self, taken: int) -> tuple[ObjectRef, ObjectRef | None]:
+        """The next item, or the mark of the end; and the outcome, once there is one.
+
+        `taken`: how many items the consumer has taken, without the one that it gets here.
+        """
+        self._advance(taken)
+        item = self._ready.popleft() if self._ready else _end_of_stream()
+        return item, self._outcome
+
+    def finish(self) -> ObjectRef:
+        """The outcome, for which the generator runs to its end."""
+        while self._outcome is None:
+            self._step(self._take)
+        return self._outcome
+
+    def cancel(self) -> None:
+        """No more is made."""
+        if self._outcome is None:
+            text = f"{self._call.number:016x}It is a call of {self._call.function_name!r}."
+            self._outcome = _hot.put_system_error(struct.pack("<II", _CANCELLED, 0) + text.encode())
+            self._items = None
+
+    def _advance(self, taken: int) -> None:
+        while self._outcome is None and self._made - taken < (self._call.limit or _AHEAD):
+            self._step(self._take)
+
+    def _begin(self, arguments: Arguments) -> None:
+        from .._generators import items_of
+
+        self._items = items_of(self._call.begin(arguments))
+
+    def _take(self) -> None:
+        assert self._items is not None
+        try:
+            item = next(self._items)
+        except StopIteration:
+            self._outcome = _hot.put(None)
+        else:
+            self._made += 1
+            self._ready += _hot.put_results(1, item, self._call.function_name, False, False)
+
+    def _step(self, function: Callable[[], None]) -> None:
+        try:
+            self._call.run_as(function)
+        except PASSED_ON:
+            raise
+        except BaseException as error:
+            (self._outcome,) = self._call.failure(error, 1)
+
+
+def _end_of_stream() -> ObjectRef:
+    return _hot.put_system_error(struct.pack("<II", _END_OF_STREAM, 0))

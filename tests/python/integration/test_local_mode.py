@@ -1,0 +1,391 @@
+"""`init(local_mode=True)`: calls run in this process, in order, and mean the same."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import bolide
+from bolide import _runtime
+from bolide.exceptions import (
+    ActorDiedError,
+    RayActorError,
+    RayTaskError,
+    TaskCancelledError,
+)
+
+
+@pytest.fixture
+def local():
+    """bolide in inline mode. What a test leaves is dropped with the session."""
+    bolide.init(num_cpus=2, local_mode=True)
+    yield bolide
+    bolide.shutdown()
+
+
+@bolide.remote
+def add(a, b=1):
+    return a + b
+
+
+def test_tasks_run_at_once_in_this_process_and_thread(local):
+    order = []
+
+    @local.remote
+    def note(word):
+        sys.modules[__name__].seen.append(word)
+        return os.getpid(), threading.get_ident()
+
+    sys.modules[__name__].seen = order
+    refs = [note.remote(word) for word in "abc"]
+    assert order == ["a", "b", "c"]
+    assert local.get(refs) == [(os.getpid(), threading.get_ident())] * 3
+    stats = _runtime._node.stats()
+    assert (stats["workers"], stats["started_workers"]) == (0, 0)
+    assert _runtime._node.template_pid() <= 0
+
+
+def test_references_are_replaced_by_values_and_calls_nest(local):
+    @local.remote
+    def outer(x):
+        return local.get(add.remote(x, b=add.remote(1)))
+
+    assert local.get(outer.remote(add.remote(1))) == 4
+
+
+def test_arguments_and_results_are_copies(local):
+    given = [1]
+
+    @local.remote
+    def change(values):
+        values.append(2)
+        return values
+
+    ref = change.remote(given)
+    assert given == [1]
+    local.get(ref).append(3)
+    assert local.get(ref) == [1, 2]
+    array = local.get(add.remote(np.zeros(100_000)))
+    assert not array.flags.writeable and array[0] == 1
+
+
+def test_a_captured_variable_is_a_copy(local):
+    counts = [0]
+
+    @local.remote
+    def count():
+        counts[0] += 1
+        return counts[0]
+
+    assert local.get([count.remote(), count.remote()]) == [1, 2]
+    assert counts == [0]
+
+
+@pytest.mark.parametrize("value", [threading.Lock(), sys._getframe()])
+def test_what_cannot_be_sent_to_a_worker_is_refused_here_too(local, value):
+    with pytest.raises(TypeError, match="argument 'a' of 'add'"):
+        add.remote(value)
+
+    @local.remote
+    def give():
+        return threading.Lock()
+
+    with pytest.raises(TypeError, match="the result of"):
+        local.get(give.remote())
+
+
+def test_wrong_arguments_are_told_before_the_call(local):
+    with pytest.raises(TypeError, match="missing a required argument: 'a'"):
+        add.remote()
+
+
+def test_exceptions_come_out_of_get_with_their_type_and_reach_dependents(local):
+    @local.remote
+    def fail():
+        raise KeyError("k")
+
+    ref = fail.remote()
+    for each in (ref, add.remote(ref), add.remote(1, b=add.remote(ref))):
+        with pytest.raises(KeyError) as caught:
+            local.get(each)
+        assert isinstance(caught.value, RayTaskError) and "fail" in str(caught.value)
+
+
+def test_retries_are_fresh_attempts(local, journal):
+    @local.remote(max_retries=2, retry_exceptions=[ValueError])
+    def fail(values):
+        values.append(1)
+        journal.note(len(values))
+        raise ValueError(len(journal.lines()))
+
+    with pytest.raises(ValueError, match="3"):
+        local.get(fail.remote([]))
+    assert journal.lines() == ["1", "1", "1"]
+
+
+def test_several_returns(local):
+    @local.remote(num_returns=2)
+    def two():
+        return 1, 2
+
+    @local.remote(num_returns=0)
+    def none():
+        pass
+
+    @local.remote(num_returns="dynamic")
+    def dynamic():
+        yield from range(3)
+
+    assert local.get(two.remote()) == [1, 2]
+    assert none.remote() is None
+    assert [local.get(ref) for ref in local.get(dynamic.remote())] == [0, 1, 2]
+    with pytest.raises(ValueError, match="must return 3 values"):
+        local.get(two.options(num_returns=3).remote()[0])
+
+
+def test_everything_is_ready_when_it_is_waited_for(local):
+    refs = [add.remote(i) for i in range(3)]
+    assert local.wait(refs, num_returns=2, timeout=0) == (refs[:2], refs[2:])
+    local.cancel(refs[0], force=True)
+    assert local.get(refs[0], timeout=0) == 1
+
+
+def test_a_generator_runs_as_far_as_it_may(local, journal):
+    @local.remote(_generator_backpressure_num_objects=2)
+    def count(n):
+        for i in range(n):
+            journal.note(i)
+            yield [i]
+
+    generator = count.remote(4)
+    assert journal.lines() == ["0", "1"]
+    assert local.get(next(generator)) == [0]
+    assert journal.lines() == ["0", "1", "2"]
+    assert [local.get(ref) for ref in generator] == [[1], [2], [3]]
+    assert generator.is_finished()
+    assert local.get(generator.completed()) is None
+
+
+def test_a_generator_that_fails_gives_its_exception_last(local):
+    @local.remote
+    def fail():
+        yield 1
+        raise ValueError("after one")
+
+    generator = fail.remote()
+    assert local.get(next(generator)) == 1
+    with pytest.raises(ValueError, match="after one"):
+        local.get(next(generator))
+    with pytest.raises(StopIteration):
+        next(generator)
+
+
+def test_an_endless_generator_is_cancelled(local):
+    @local.remote(_generator_backpressure_num_objects=1)
+    def count():
+        while True:
+            yield 1
+
+    generator = count.remote()
+    assert local.wait([generator], timeout=0) == ([generator], [])
+    local.cancel(generator)
+    with pytest.raises(TaskCancelledError):
+        for ref in generator:
+            local.get(ref)
+
+
+def test_async_iteration_of_a_generator(local):
+    @local.remote
+    def count():
+        yield from range(3)
+
+    async def main():
+        return [await ref async for ref in count.remote()]
+
+    assert asyncio.run(main()) == [0, 1, 2]
+
+
+@bolide.remote
+class Counter:
+    def __init__(self, start=0):
+        self.value = start
+
+    def add(self, n=1):
+        self.value += n
+        return self.value
+
+    def fail(self):
+        raise ValueError(self.value)
+
+    def leave(self):
+        bolide.actor.exit_actor()
+
+    def items(self, n):
+        yield from range(n)
+
+    def me(self):
+        context = bolide.get_runtime_context()
+        return context.get_actor_id(), context.get_task_function_name(), context.current_actor
+
+
+def test_actors_keep_their_state_and_go_on_after_an_exception(local):
+    counter = Counter.remote(add.remote(9))
+    refs = [counter.add.remote() for _ in range(3)]
+    with pytest.raises(ValueError, match="13"):
+        local.get(counter.fail.remote())
+    assert local.get(refs) == [11, 12, 13]
+    assert [local.get(ref) for ref in counter.items.remote(2)] == [0, 1]
+    actor_id, function, handle = local.get(counter.me.remote())
+    assert (actor_id, function) == (counter._actor_id.hex(), "Counter.me")
+    assert local.get(handle.add.remote()) == 14
+    assert local.get_runtime_context().get_actor_id() is None
+
+
+def test_handles_can_be_passed_on_and_looked_up(local):
+    @local.remote
+    def use(counters):
+        return local.get(counters[0].add.remote(5))
+
+    counter = Counter.options(name="the counter").remote()
+    assert local.get(use.remote([counter])) == 5
+    assert local.get(local.get_actor("the counter").add.remote()) == 6
+    with pytest.raises(ValueError, match="already taken"):
+        Counter.options(name="the counter").remote()
+    same = Counter.options(name="the counter", get_if_exists=True).remote()
+    assert same == counter
+    local.kill(counter)
+    with pytest.raises(ValueError, match="Failed to look up"):
+        local.get_actor("the counter")
+    with pytest.raises(ActorDiedError, match="was killed by kill"):
+        local.get(counter.add.remote())
+
+
+def test_an_actor_that_is_killed_starts_again_if_it_may(local):
+    counter = Counter.options(max_restarts=1).remote(5)
+    assert local.get(counter.add.remote()) == 6
+    local.kill(counter, no_restart=False)
+    assert local.get(counter.add.remote()) == 6
+    local.kill(counter, no_restart=False)
+    with pytest.raises(RayActorError):
+        local.get(counter.add.remote())
+
+
+def test_an_actor_whose_constructor_fails_is_dead(local):
+    @local.remote
+    class Broken:
+        def __init__(self):
+            raise ValueError("no")
+
+        def call(self):
+            pass
+
+    broken = Broken.remote()
+    with pytest.raises(ActorDiedError, match="no"):
+        local.get(broken.call.remote())
+
+
+def test_an_actor_leaves_and_its_shutdown_is_called(local, journal):
+    class Base:
+        def leave(self):
+            bolide.actor.exit_actor()
+
+        def __ray_shutdown__(self):
+            journal.note("bye")
+
+    for leave in (True, False):
+        actor = local.remote(Base).remote()
+        if leave:
+            with pytest.raises(ActorDiedError, match="exit_actor"):
+                local.get(actor.leave.remote())
+        del actor
+        gc.collect()
+        local.get(add.remote(1))
+    assert journal.lines() == ["bye", "bye"]
+
+
+def test_coroutines_of_actors_run_to_their_end_also_below_a_running_loop(local):
+    @local.remote
+    class Async:
+        async def twice(self, x):
+            await asyncio.sleep(0)
+            return await add.remote(x, x)
+
+    async def main():
+        return await Async.remote().twice.remote(2)
+
+    assert local.get(Async.remote().twice.remote(1)) == 2
+    assert asyncio.run(main()) == 4
+
+
+def test_a_coroutine_that_waits_for_a_later_call_is_an_error(local):
+    @local.remote
+    class Signal:
+        def __init__(self):
+            self.event = asyncio.Event()
+
+        async def wait(self):
+            await self.event.wait()
+
+    with pytest.raises(RuntimeError, match="waits for what a later call would bring"):
+        local.get(Signal.remote().wait.remote())
+
+
+def test_breakpoints_stop_in_tasks(local, monkeypatch):
+    stopped = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: stopped.append(sys._getframe(1).f_lineno))
+
+    @local.remote
+    def task():
+        breakpoint()
+
+    task.remote()
+    assert stopped == [task._function.__code__.co_firstlineno + 2]
+
+
+def test_a_profiler_sees_the_code_of_tasks(local):
+    import cProfile
+    import pstats
+
+    profile = cProfile.Profile()
+    profile.enable()
+    add.remote(1)
+    profile.disable()
+    seen = {(os.path.basename(file), name) for file, _, name in pstats.Stats(profile).stats}
+    assert ("test_local_mode.py", "add") in seen
+
+
+def test_ctrl_c_ends_the_program_and_not_the_task(local):
+    @local.remote
+    def task():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        task.remote()
+    assert local.get_runtime_context().get_task_id() is None
+
+
+def test_what_a_task_knows_of_itself(local):
+    @local.remote
+    def ask():
+        context = local.get_runtime_context()
+        return context.get_task_id(), context.get_task_name(), context.is_canceled()
+
+    task_id, name, cancelled = local.get(ask.options(name="n").remote())
+    assert len(task_id) == 48 and (name, cancelled) == ("n", False)
+
+
+def test_the_usual_mode_follows_after_it():
+    bolide.init(local_mode=True)
+    assert bolide.get(add.remote(1)) == 2
+    counter = Counter.remote()
+    bolide.shutdown()
+    bolide.init(num_cpus=1)
+    assert bolide.get(bolide.remote(os.getpid).remote()) != os.getpid()
+    with pytest.raises(Exception, match="shut down"):
+        counter.add.remote()
