@@ -4,17 +4,20 @@
 names what is public; the work is in the private modules beside it and in the C++ core.
 """
 
-from . import actor, exceptions, runtime_context, util
-from ._accelerators import get_gpu_ids
-from ._actor import get_actor, kill, method
-from ._arrays import array, empty, zeros
-from ._cancel import cancel
-from ._generators import DynamicObjectRefGenerator
 from ._hot import ObjectRef, ObjectRefGenerator, get, put, wait
-from ._node_state import available_resources, cluster_resources, nodes, timeline
 from ._remote import remote
 from ._runtime import init, is_initialized, shutdown
-from .runtime_context import get_runtime_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import actor, exceptions, runtime_context, util
+    from ._accelerators import get_gpu_ids
+    from ._actor import get_actor, kill, method
+    from ._arrays import array, empty, zeros
+    from ._cancel import cancel
+    from ._generators import DynamicObjectRefGenerator
+    from ._node_state import available_resources, cluster_resources, nodes, timeline
+    from .runtime_context import get_runtime_context
 
 __version__ = "0.1.0"
 
@@ -47,3 +50,33 @@ __all__ = [
     "wait",
     "zeros",
 ]
+
+# Where the names are that are imported when they are first asked for: what a program does not use
+# costs it and its template process no time.
+_LATER = {
+    "_accelerators": ("get_gpu_ids",),
+    "_actor": ("get_actor", "kill", "method"),
+    "_arrays": ("array", "empty", "zeros"),
+    "_cancel": ("cancel",),
+    "_generators": ("DynamicObjectRefGenerator",),
+    "_node_state": ("available_resources", "cluster_resources", "nodes", "timeline"),
+    "runtime_context": ("get_runtime_context",),
+}
+_SUBMODULES = ("actor", "exceptions", "runtime_context", "util")
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    for module, names in _LATER.items():
+        if name in names:
+            value = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

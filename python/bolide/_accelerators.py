@@ -10,7 +10,6 @@ Follows Ray's page "Accelerator support".
 from __future__ import annotations
 
 import os
-import re
 
 _VARIABLE = "CUDA_VISIBLE_DEVICES"
 _DEVICES = "/proc/driver/nvidia/gpus"
@@ -44,6 +43,8 @@ def find(num_gpus: float | None) -> tuple[float, list[str]]:
 def kind() -> str | None:
     """What Ray calls the kind of this machine's GPUs, as in accelerator_type; None without any."""
     for device in _listed():
+        import re  # takes milliseconds, which a start-up without a GPU need not pay
+
         try:
             with open(os.path.join(_DEVICES, device, "information"), encoding="utf-8") as file:
                 model = re.search(r"^Model:\s*(?:NVIDIA\s+)?\w+\s+([A-Z0-9]+)", file.read(), re.M)

@@ -74,7 +74,7 @@ from bolide._native cimport (
 )
 
 import copyreg as _copyreg
-import pickle as _pickle
+import _pickle  # not pickle: that imports re and enum, which start-up can do without
 import sys as _sys
 from _weakref import ref as _weakref
 

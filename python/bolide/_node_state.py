@@ -5,7 +5,6 @@ In a worker the same functions ask the node of its driver. Thread safety: any th
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
@@ -106,6 +105,8 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     ]
     if filename is None:
         return events
+    import json
+
     with open(filename, "w", encoding="utf-8") as file:
         json.dump(events, file)
     return None

@@ -28,8 +28,8 @@ def test_elsewhere_than_on_linux_one_sentence_says_so(platform, hook, tmp_path):
         "scikit_build_core", reason="needs scikit-build-core (pip install '.[dev]')"
     )
     program = (
+        "import shutil, sys\n"  # shutil imports what there is on sys.platform
         "from scikit_build_core import build\n"
-        "import sys\n"
         f"sys.platform = {platform!r}\n"
         "assert build.get_requires_for_build_wheel() == []\n"
         f"build.{hook}({str(tmp_path)!r})\n"
