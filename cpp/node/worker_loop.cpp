@@ -403,6 +403,7 @@ bool WorkerClient::runs(uint64_t sequence) {
 void WorkerClient::note_interrupt(uint64_t sequence) {
   MutexLock lock(mutex_);
   interrupted_.push_back(sequence);
+  for (Waiter* waiter : credit_waiters_) notify(*waiter);  // a generator in a thread: it is to end
 }
 
 const std::byte* WorkerClient::function_value(uint64_t function, uint64_t* size) {
