@@ -17,15 +17,17 @@ NODE_ADDRESS = "127.0.0.1"  # one machine, and nothing listens
 
 class Job:
     """Fields: `namespace`, where names of actors count; `gpus`, what the node's are called;
-    `labels` of the node that the user gave; `accelerator`, the kind of its GPUs, or None."""
+    `labels` of the node that the user gave; `accelerator`, the kind of its GPUs, or None;
+    `runtime_env` of its workers (`bolide._runtime_env.check`)."""
 
-    __slots__ = ("accelerator", "gpus", "labels", "namespace")
+    __slots__ = ("accelerator", "gpus", "labels", "namespace", "runtime_env")
 
     def __init__(self) -> None:
         self.namespace = ""
         self.gpus: list[str] = []
         self.labels: dict[str, str] = {}
         self.accelerator: str | None = None
+        self.runtime_env: dict[str, Any] = {}
 
     def fields(self) -> dict[str, Any]:
         """Plain values, for the settings."""

@@ -76,7 +76,8 @@ def init(
         namespace: where names of actors count; by default one of this session's own.
         ignore_reinit_error: return the running runtime instead of raising.
         log_to_driver: print what workers print.
-        runtime_env: None or {}; anything else is not carried out by this version.
+        runtime_env: of the workers: a dict with the keys "env_vars", "working_dir" (a directory)
+            and "py_modules" (a list of directories of packages). Without effect in local_mode.
         local_mode: run every call in this process, in the thread that makes it, at once; for
             debuggers, coverage and profilers.
         **others: Ray's other keywords are accepted without effect, those that begin with an
@@ -99,9 +100,10 @@ def init(
     from . import _accelerators, _labels
     from ._node_state import quantity
     from ._node_state import totals as node_totals
+    from ._runtime_env import check as check_environment
 
     with _lock:
-        _check_keywords(address, namespace, runtime_env, others)
+        _check_keywords(address, namespace, others)
         if is_initialized():
             if ignore_reinit_error:
                 return _context()
@@ -110,6 +112,7 @@ def init(
                 "passing in 'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to "
                 "'ray.init()'."
             )
+        environment = check_environment(runtime_env)
         if _exiting:
             raise RuntimeError("bolide cannot start while the interpreter is exiting")
         session = _hot.current_session()
@@ -121,6 +124,7 @@ def init(
         spilling = _spilling_directory(object_spilling_directory)
         _job.current = job = _job.Job()
         job.namespace = namespace or _job.anonymous_namespace()
+        job.runtime_env = environment
         job.labels = _labels.check_labels(labels)
         gpus, job.gpus = _accelerators.find(quantity("num_gpus", num_gpus))
         job.accelerator = _accelerators.kind() if gpus else None
@@ -270,7 +274,6 @@ def _spilling_directory(argument: str | None) -> str:
 def _check_keywords(
     address: str | None,
     namespace: Any,
-    runtime_env: Any,
     others: dict[str, Any],
 ) -> None:
     if address not in (None, "local"):
@@ -282,8 +285,6 @@ def _check_keywords(
         raise TypeError(f"namespace must be None or a string, not {namespace!r}")
     if namespace == "":
         raise ValueError('namespace is "", which is not valid; leave it out to specify none')
-    if runtime_env:
-        raise ValueError("runtime_env is not carried out by this version; leave it out")
     unknown = [name for name in others if name not in _IGNORED + _IGNORED_WITH_WARNING]
     if unknown:
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")

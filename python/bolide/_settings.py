@@ -27,13 +27,14 @@ def encode_settings(job: dict[str, Any]) -> bytes:
         cwd = os.getcwd()
     except OSError:  # it was removed
         cwd = ""
-    from . import _config
+    from . import _config, _runtime_env
 
+    environment = job["runtime_env"]
     return marshal.dumps(
         {
-            "path": _search_path(cwd),
-            "cwd": cwd,
-            "environ": dict(os.environ),
+            "path": _runtime_env.search_path(environment) + _search_path(cwd),
+            "cwd": environment.get("working_dir", cwd),
+            "environ": _runtime_env.environ(environment),
             "argv": [str(argument) for argument in getattr(sys, "argv", [])],
             "job": job,
             "ray": _ray_is_bolide(),

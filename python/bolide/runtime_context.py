@@ -88,8 +88,8 @@ class RuntimeContext:
 
     @property
     def runtime_env(self) -> dict:
-        """The runtime environment of the job, of which this version has none."""
-        return {}
+        """The runtime environment of the job, with absolute paths."""
+        return dict(_job.current.runtime_env)
 
     def get_runtime_env_string(self) -> str:
         """The same as JSON."""

@@ -167,6 +167,21 @@ except ImportError:
     assert printed(done) == ["False True", "guarded"]
 
 
+def test_the_module_of_runtime_environments_is_there(run_program):
+    done = run_program("""
+import os, ray
+from ray.runtime_env import RuntimeEnv
+
+@ray.remote
+def ask():
+    return os.environ["WORD"]
+
+ray.init(num_cpus=1, runtime_env=RuntimeEnv(env_vars={"WORD": "w"}))
+print(ray.get(ask.remote()))
+""")
+    assert printed(done) == ["w"]
+
+
 def test_private_names_that_libraries_import(run_program):
     done = run_program("""
 import ray

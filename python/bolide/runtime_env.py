@@ -1,0 +1,5 @@
+"""Runtime environments: what Ray has in ``ray.runtime_env``, as far as bolide carries it out."""
+
+from ._runtime_env import RuntimeEnv
+
+__all__ = ["RuntimeEnv"]
