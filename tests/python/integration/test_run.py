@@ -186,10 +186,11 @@ def test_private_names_that_libraries_import(run_program):
     done = run_program("""
 import ray
 from ray._private.services import get_node_ip_address
-ray.init(num_cpus=1)
-print(get_node_ip_address() == ray.nodes()[0]["NodeManagerAddress"])
+from ray._private.worker import BaseContext
+context = ray.init(num_cpus=1)
+print(get_node_ip_address() == ray.nodes()[0]["NodeManagerAddress"], isinstance(context, BaseContext))
 """)
-    assert printed(done) == ["True"]
+    assert printed(done) == ["True True"]
 
 
 def test_a_ray_that_was_imported_before_is_not_replaced():
