@@ -188,7 +188,8 @@ import ray
 from ray._private.services import get_node_ip_address
 from ray._private.worker import BaseContext
 context = ray.init(num_cpus=1)
-print(get_node_ip_address() == ray.nodes()[0]["NodeManagerAddress"], isinstance(context, BaseContext))
+here = ray.nodes()[0]["NodeManagerAddress"]
+print(get_node_ip_address() == here, isinstance(context, BaseContext))
 """)
     assert printed(done) == ["True True"]
 
