@@ -17,7 +17,8 @@ the order in which a task meets them:
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
     _hot_actor_node.pxi    making, finding and killing actors
     _hot_repeat.pxi   large arguments that are passed again and again
-    _hot_get.pxi      get, put, wait
+    _hot_get.pxi      get, put
+    _hot_wait.pxi     wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
     _hot_stream.pxi   tasks that yield: the consumer's generator, the worker's loop
     _hot_cancel.pxi   cancelling a task, and being interrupted
@@ -133,6 +134,7 @@ include "_hot_actor_node.pxi"
 include "_hot_context.pxi"
 include "_hot_repeat.pxi"
 include "_hot_get.pxi"
+include "_hot_wait.pxi"
 include "_hot_result.pxi"
 include "_hot_stream.pxi"
 include "_hot_cancel.pxi"
