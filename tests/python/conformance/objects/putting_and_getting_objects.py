@@ -1,4 +1,4 @@
-"""Ray's pages "Objects" and "Fetching Object Data": values are immutable copies."""
+"""Ray's page "Objects": values are immutable copies; arrays are read-only views of the store."""
 
 import numpy as np
 import ray
