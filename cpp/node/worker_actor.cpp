@@ -34,6 +34,7 @@ void WorkerClient::take_stashed(TaskView* task) {
 
 bool WorkerClient::hand_back_cancelled(uint64_t sequence) {
   MutexLock lock(mutex_);
+  if (!has_leader()) drain();  // the main thread is here, so what has come is put aside
   const auto call = std::find_if(stash_.begin(), stash_.end(), [&](const auto& record) {
     ipc::TaskHeader header;
     std::memcpy(&header, record.data(), sizeof header);

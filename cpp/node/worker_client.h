@@ -68,7 +68,8 @@ class BOLIDE_API WorkerClient : public Client {
   // become_actor: this worker is an actor's from now on. What it is sent is handed back only if it
   // is cancelled.
   void become_actor();
-  // hand_back_cancelled gives back a call that was put aside; false: it was not, or has begun.
+  // hand_back_cancelled, on the main thread, gives back a call that has not begun; false: it has, or
+  // is about to.
   bool hand_back_cancelled(uint64_t sequence);
   // stop_tasks: next_task gives nothing more but kShutdown.
   void stop_tasks();

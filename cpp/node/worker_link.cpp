@@ -173,6 +173,8 @@ bool WorkerLink::take_back_one(const Task* task, std::vector<Location>* unsent_s
     const uint64_t sequence = entry->sequence;
     drop_waiting([&](uint64_t waiting) { return waiting == sequence; }, unsent_spans);
   } else {
+    // The worker of an actor puts calls aside without a claim, so the ring does not tell whose it is.
+    if (task->calls != nullptr) return false;
     const ipc::Candidate candidate{entry->sequence, entry->position};
     if (ipc::take_back(tasks, std::span(&candidate, 1)) == 0) return false;
   }

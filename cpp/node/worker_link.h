@@ -92,7 +92,8 @@ class BOLIDE_API WorkerLink {
   // `unsent`: spans of large records that were not even sent.
   std::vector<Task*> take_back(std::vector<Location>* unsent);
 
-  // take_back_one does so for one task: false if the worker has begun it, or will hand it back.
+  // take_back_one does so for one task: false if the worker has begun it, or will hand it back;
+  // and if it is a call of an actor that has been sent.
   bool take_back_one(const Task* task, std::vector<Location>* unsent);
 
   // find_task is the entry of a task that the worker has; nullptr if it has not.

@@ -34,5 +34,5 @@ def test_every_program_says_which_page_it_follows():
     assert len(PROGRAMS) >= 30
     for path in PROGRAMS:
         source = path.read_text(encoding="utf-8")
-        assert source.startswith('"""Ray\'s page "'), name_of(path)
+        assert source.startswith('"""Ray\'s page'), name_of(path)
         assert "import ray\n" in source and "bolide" not in source, name_of(path)

@@ -116,3 +116,38 @@ def test_cancel_from_many_threads(ray):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(0, 8_000, 1_000)))
+
+
+class Nests:
+    """Some of its calls wait for a task, so that those behind them are put aside."""
+
+    def work(self, x, nested):
+        return bolide.get(nested[0]) + x if nested else x
+
+
+class NestsAsync:
+    async def work(self, x, nested):
+        return await nested[0] + x if nested else x
+
+
+@pytest.mark.parametrize("kind", ["in order", "threads", "coroutines"])
+def test_cancel_of_calls_of_an_actor_at_every_moment(ray, kind):
+    @ray.remote
+    def zero():
+        return 0
+
+    cls = ray.remote(NestsAsync if kind == "coroutines" else Nests)
+    actor = cls.options(max_concurrency=2 if kind == "threads" else None).remote()
+    chance = random.Random(4711)
+    for _ in range(150):
+        nested = [[zero.remote()] if chance.random() < 0.3 else [] for _ in range(10)]
+        refs = [actor.work.remote(i, nested[i]) for i in range(10)]
+        cancelled = chance.sample(range(10), 3)
+        for i in cancelled:
+            ray.cancel(refs[i])
+        for i, ref in enumerate(refs):
+            try:
+                assert ray.get(ref) == i
+            except TaskCancelledError:
+                assert i in cancelled
+    assert ray.get(actor.work.remote(5, [])) == 5
