@@ -98,7 +98,9 @@ bool Mover::evacuate(ChunkId chunk, Target target) {
   if (target == Target::kDisk && std::none_of(entries.begin(), entries.end(), may_leave)) {
     return false;  // they would only move from chunk to chunk
   }
-  owner_.retire(chunk);  // before room is looked for, which must not be in this chunk
+  // Before room is looked for, which must not be in this chunk. One of a single object that goes to
+  // the disk stays with its writer, who may be waiting for just such a chunk, and touched memory.
+  if (target == Target::kMemory || entries.size() > 1) owner_.retire(chunk);
   auto evacuation = std::make_shared<Evacuation>();
   evacuation->chunk = chunk;
   evacuation->target = target;

@@ -21,6 +21,12 @@ std::vector<ObjectEntry*> put_many(StoreWorld& world, ClientId client, int count
   return entries;
 }
 
+// Until nothing is left that could go, and all empty chunks have been given back.
+void spill_all(StoreWorld& world) {
+  while (world.spill(100 * kMiB)) {
+  }
+}
+
 bool is_away(const ObjectEntry* entry) {
   return entry->presence.is_away();
 }
@@ -37,7 +43,7 @@ TEST_CASE("spiller: what has not changed for the longest time goes first, and so
   CHECK(is_away(all[2]));
   CHECK_FALSE(is_away(all[4]));
   CHECK(world.objects.spilled_bytes() == 5 * kMiB * world.objects.spilled_objects());
-  CHECK(world.stats().touched <= 65 * kMiB);
+  CHECK(world.stats().touched - world.stats().warm <= 65 * kMiB);
   CHECK(world.is_valid());
 }
 
@@ -88,25 +94,23 @@ TEST_CASE("spiller: views, readers and functions stay") {
   world.tell(all[1], false);
   world.tell(all[2], true);
   all[3]->value_flags = ipc::kFunction;
-  CHECK(world.spill(100 * kMiB));
-  CHECK(world.spill(100 * kMiB));  // now the second has been forgotten by its reader
+  spill_all(world);
   CHECK_FALSE(is_away(all[0]));
   CHECK_FALSE(is_away(all[1]));
   CHECK(is_away(all[2]));
   CHECK_FALSE(is_away(all[3]));
   for (size_t i = 4; i < all.size(); ++i) CHECK(is_away(all[i]));
-  CHECK_FALSE(world.spill(100 * kMiB));  // nothing is left that could go
   world.unview(all[0]);
-  CHECK(world.spill(100 * kMiB));
+  spill_all(world);
   CHECK(is_away(all[0]));
-  CHECK_FALSE(world.spill(100 * kMiB));
+  CHECK(world.stats().touched == 10 * kMiB);
   all[3]->value_flags = 0;
 }
 
 TEST_CASE("spiller: a value waits for room to come back, and gives up when nothing becomes free") {
   StoreWorld world(50 * kMiB);
   ObjectEntry* first = world.put(kAnn, 20 * kMiB);
-  CHECK(world.spill(30 * kMiB));
+  spill_all(world);
   REQUIRE(is_away(first));
   const auto viewed = put_many(world, kAnn, 8, 5 * kMiB);
   for (ObjectEntry* entry : viewed) REQUIRE(world.view(entry));
