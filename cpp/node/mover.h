@@ -77,6 +77,7 @@ class BOLIDE_API Mover {
 
   bool is_moving(ChunkId chunk) const { return evacuating_.contains(chunk); }
   bool is_leaving(ChunkId chunk) const;  // to the disk
+  bool is_idle() const { return evacuating_.empty(); }
   uint64_t bytes_in_flight() const { return in_flight_; }
   uint64_t bytes_spilled() const { return spilled_; }  // ever
 

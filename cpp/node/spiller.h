@@ -62,6 +62,8 @@ class BOLIDE_API Spiller {
   const std::string* failure(ObjectId object) const;
   void forget_failure(ObjectId object) { failures_.erase(object.value); }
 
+  bool is_idle() const { return returning_.empty(); }
+
   // step goes on with what waits for room.
   bool waits_for_room() const { return !waiting_.empty(); }
   void step(Nanos now);

@@ -64,6 +64,7 @@ void Inspector::check_quiet(const std::vector<SimWorker*>& workers, Nanos next) 
 }
 
 bool Inspector::is_idle() {
+  if (!node_.mover_.is_idle() || !node_.spiller_.is_idle()) return false;
   return node_.tasks_ == 0 && node_.scheduler_.starting() == 0 && node_.looks_empty() &&
          node_.dirty_.empty() &&
          std::all_of(node_.links_.begin(), node_.links_.end(), [](const auto& link) {
