@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import selectors
 import sys
 from types import AsyncGeneratorType, CoroutineType
@@ -96,7 +97,11 @@ class _Group:
     def cancel(self, sequence: int) -> None:
         for call in self.calls:
             if call.sequence == sequence:
-                call.task.cancel()
+                if inspect.getcoroutinestate(call.task.get_coro()) == inspect.CORO_CREATED:
+                    # asyncio would never begin it, and nobody would tell how the call has ended.
+                    self.loop.call_soon(self.cancel, sequence)
+                else:
+                    call.task.cancel()
                 return
 
 
