@@ -36,13 +36,15 @@ class Owner final : public ObjectsOwner {
   void chunk_closed(ChunkId chunk) override { closed.push_back(chunk.value); }
   void store_changed() override {}
   void function_freed(ObjectId function) override { functions.push_back(function); }
-  void actor_freed(ObjectId) override {}
-  void place_freed(ObjectId, store::SpillPlace) override {}
+  void actor_freed(ObjectId actor) override { actors.push_back(actor); }
+  void place_freed(ObjectId object, store::SpillPlace) override { places.push_back(object); }
   void stream_freed(ObjectId stream) override { streams.push_back(stream); }
 
   std::vector<std::vector<uint64_t>> spans;
   std::vector<uint32_t> closed;
   std::vector<ObjectId> functions;
+  std::vector<ObjectId> actors;
+  std::vector<ObjectId> places;
   std::vector<ObjectId> streams;
 };
 
@@ -181,6 +183,14 @@ TEST_CASE("objects: the end of a stream's consumer is told when its object goes"
   CHECK(node.owner.streams == std::vector<ObjectId>{id});
 }
 
+TEST_CASE("objects: the end of an actor's last handle is told") {
+  Node node;
+  ObjectEntry* actor = node.value(1, ipc::kActor);
+  const ObjectId id = actor->id;
+  node.objects.release(actor);
+  CHECK(node.owner.actors == std::vector<ObjectId>{id});
+}
+
 TEST_CASE("objects: a stored value is booked with the chunk, and refused if it cannot be there") {
   Node node;
   const uint32_t chunk = node.sealed_chunk(kAnn);
@@ -209,6 +219,78 @@ TEST_CASE("objects: a living client gets its span back") {
   CHECK(node.owner.closed.empty());
   CHECK(node.live() == 0);
   CHECK(node.objects.registry().size(ChunkId{chunk}) != 0);  // the writer keeps it
+}
+
+TEST_CASE("objects: a stored value that enters under another id is freed under that") {
+  Node node;
+  const uint32_t chunk = node.sealed_chunk(kBob);
+  ObjectEntry* entry = node.objects.table().add_apart(make_object_id(kBob, 1));
+  entry->refs = 1;
+  REQUIRE(node.objects.seal(entry, at(chunk, 128, 64), kBob, 0).is_ok());
+  node.objects.enter(entry, make_object_id(kAnn, 2));
+  CHECK(node.objects.find(make_object_id(kAnn, 2)) == entry);
+  ObjectEntry* small = node.objects.table().add_apart(make_object_id(kBob, 3));
+  small->refs = 1;
+  node.objects.table().set_inline(small, "x", 1, 0);
+  node.objects.enter(small, small->id);
+  node.objects.release(small);
+  node.objects.release(entry);
+  CHECK(node.owner.spans == std::vector<std::vector<uint64_t>>{{kBob.value, chunk, 128}});
+  CHECK(node.live() == 0);
+}
+
+TEST_CASE("objects: a value that is moved leaves its former place, unless it cannot be there") {
+  Node node;
+  const uint32_t from = node.sealed_chunk(kBob);
+  const uint32_t to = node.sealed_chunk(kAnn);
+  ObjectEntry* entry = node.stored(from, 640, kBob);
+  CHECK(node.objects.move_stored(entry, at(to, 256 * kKiB, 64), kAnn).code() == Code::kInvalid);
+  CHECK(entry->where.chunk == ChunkId{from});
+  CHECK(node.owner.spans.empty());
+  REQUIRE(node.objects.move_stored(entry, at(to, 64, 64), kAnn).is_ok());
+  CHECK(entry->where.chunk == ChunkId{to});
+  CHECK(entry->where.offset == 64);
+  CHECK(node.owner.spans == std::vector<std::vector<uint64_t>>{{kBob.value, from, 640}});
+  node.objects.release(entry);
+  CHECK(node.live() == 0);
+}
+
+TEST_CASE("objects: a value that is put away comes back, and its place on the disk goes with it") {
+  Node node;
+  const uint32_t chunk = node.sealed_chunk(kBob);
+  ObjectEntry* entry = node.stored(chunk, 0, kBob);
+  ObjectEntry* another = node.stored(chunk, 64, kBob);
+  const ObjectId id = entry->id;
+  CHECK(node.objects.place_of(entry) == nullptr);
+  node.objects.keep_place(entry, store::SpillPlace());
+  CHECK(node.objects.place_of(entry) != nullptr);
+  REQUIRE(entry->presence.depart());
+  node.objects.put_away(entry);
+  CHECK(node.live() == 64);
+  CHECK(node.objects.bring_back(entry, at(chunk, 256 * kKiB, 64), kBob).code() == Code::kInvalid);
+  CHECK(entry->presence.is_away());
+  REQUIRE(node.objects.bring_back(entry, at(chunk, 128, 64), kBob).is_ok());
+  CHECK_FALSE(entry->presence.is_away());
+  CHECK(node.live() == 128);
+  node.objects.release(another);  // it was never on the disk
+  CHECK(node.owner.places.empty());
+  node.objects.release(entry);
+  CHECK(node.owner.places == std::vector<ObjectId>{id});
+  CHECK(node.objects.spilled_objects() == 0);
+  CHECK(node.live() == 0);
+}
+
+TEST_CASE("objects: a value that is away when it goes has no place in memory to give back") {
+  Node node;
+  const uint32_t chunk = node.sealed_chunk(kBob);
+  ObjectEntry* entry = node.stored(chunk, 0, kBob);
+  node.objects.keep_place(entry, store::SpillPlace());
+  REQUIRE(entry->presence.depart());
+  node.objects.put_away(entry);
+  node.objects.release(entry);
+  CHECK(node.owner.spans.size() == 1);
+  CHECK(node.owner.places.size() == 1);
+  CHECK(node.size() == 0);
 }
 
 TEST_CASE("objects: a dead client's chunk is closed with its last object") {

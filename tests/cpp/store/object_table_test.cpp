@@ -155,7 +155,6 @@ TEST_CASE("object table: a thread that sees a value as ready sees the value") {
   reader.join();
 }
 
-#ifdef BOLIDE_DEBUG_CHECKS
 TEST_CASE("object table: an entry apart is found only when it has entered, with what it contains") {
   ObjectTable table;
   ObjectEntry* entry = table.add_apart(ObjectId{7});
@@ -171,12 +170,22 @@ TEST_CASE("object table: an entry apart is found only when it has entered, with 
   CHECK(table.take_contained(entry) == std::vector<ObjectId>{ObjectId{1}, ObjectId{2}});
   table.erase(entry);
 
+  ObjectEntry* same = table.add_apart(ObjectId{5});
+  table.set_stored(same, at(3, 64, 4096), 0);
+  table.set_contained(same, inner, 2);
+  table.enter(same, ObjectId{5});
+  CHECK(table.find(ObjectId{5}) == same);
+  CHECK(table.value_size(same) == 4096);
+  CHECK(table.take_contained(same).size() == 2);
+  table.erase(same);
+
   ObjectEntry* other = table.add_apart(ObjectId{8});
   table.set_inline(other, nullptr, 0, 0);
   table.erase(other);  // it need not have entered
   CHECK(table.size() == 0);
 }
 
+#ifdef BOLIDE_DEBUG_CHECKS
 TEST_CASE("object table: using an id twice, and losing contained ids, end the process") {
   const auto twice = support::forked([] {
     ObjectTable table;
