@@ -6,15 +6,16 @@
 // release list, a completion queue, the views), and it never blocks: what a worker's ring has no
 // room for waits in a queue.
 //
-//   node.cpp          making, stopping, statistics
+//   node.cpp          making and stopping the node and its workers
 //   node_client.cpp   what the driver calls: submit, put, get, wait, references
-//   node_tasks.cpp    a task's life: admission, dependencies, sending, results, failure
+//   node_tasks.cpp    a task's life: admission, dependencies, results, failure
+//   node_sending.cpp  tasks, and the values that they need, on their way to a worker
 //   node_retries.cpp  attempts that failed, and workers that leave
 //   node_cancel.cpp   cancelling tasks
 //   node_actors.cpp   actors: made, called, found by name
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
 //   node_streams.cpp  tasks that yield, and their consumers
-//   node_telling.cpp  resources, and what was run when
+//   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_store.cpp    chunks, the values in them, what happens when bytes go
 //   node_room.cpp     room in the store, and who waits for it
@@ -36,6 +37,7 @@
 #include "node/actor.h"
 #include "node/client.h"
 #include "node/mover.h"
+#include "node/node_reports.h"
 #include "node/objects.h"
 #include "node/spiller.h"
 #include "node/stream.h"
@@ -59,43 +61,6 @@ struct NodeOptions {
   Nanos start_timeout = 60 * kSecond;
   bool forward_output = true;
   TemplateLink::Command command;  // without argv: there are no workers, an engine runs the calls
-};
-
-// A line that a worker wrote, for the driver's own streams.
-struct OutputLine {
-  uint32_t stream;  // 1 stdout, 2 stderr
-  int32_t pid;      // 0: written past Python, the worker is not known
-  std::string text;
-};
-
-// When a task with ipc::kTraced ran, in monotonic nanoseconds.
-struct TraceEvent {
-  uint64_t task;
-  Nanos began;
-  Nanos ended;
-  int32_t pid;
-  std::string name;
-};
-
-struct NodeStats {
-  uint64_t objects;
-  uint64_t heap_bytes;
-  store::RegistryStats store;
-  uint64_t spilled_objects;  // that lie on the disk now, whether in memory too or not
-  uint64_t spilled;          // their bytes
-  uint64_t written;          // bytes that were spilled, ever
-  uint64_t read;             // bytes that have come back, ever
-  uint64_t tasks;  // submitted and not ended
-  uint64_t ready;
-  uint64_t workers;
-  uint64_t idle_workers;
-  uint64_t waiting_workers;
-  uint64_t started_workers;  // ever
-  uint64_t retries;          // attempts after the first, of all tasks
-  uint64_t submitted;        // ever
-  uint64_t completed;        // ever
-  uint64_t functions;        // exported and alive; they are among the objects
-  uint64_t actors;           // not dead; those with handles are among the objects
 };
 
 class BOLIDE_API Node : public Client,

@@ -1,5 +1,5 @@
-// node_telling: what the node tells about itself while it runs: resources, and what tasks were run
-// when. Statistics and pids are in node.cpp.
+// node_telling: what the node tells about itself while it runs: output, warnings, statistics,
+// resources, and what tasks were run when.
 #include "node/node.h"
 
 namespace bolide::node {
@@ -75,6 +75,84 @@ Status Node::on_trace(WorkerLink& link, ipc::Reader& in) {
 std::vector<TraceEvent> Node::trace_events() {
   MutexLock lock(mutex_);
   return {events_.begin(), events_.end()};
+}
+
+std::vector<OutputLine> Node::take_output() {
+  MutexLock lock(mutex_);
+  std::vector<OutputLine> lines(std::make_move_iterator(output_.begin()),
+                                std::make_move_iterator(output_.end()));
+  output_.clear();
+  return lines;
+}
+
+void Node::output_printed() {
+  MutexLock lock(mutex_);
+  if (output_.empty()) {
+    has_output_.store(false, std::memory_order_release);
+  } else if (service_ != nullptr) {
+    service_->push(0);  // more has come meanwhile
+  }
+}
+
+std::vector<std::string> Node::take_warnings() {
+  MutexLock lock(mutex_);
+  return std::exchange(warnings_, {});
+}
+
+NodeStats Node::stats() {
+  MutexLock lock(mutex_);
+  if (!closed_) {
+    drain_releases();
+    flush_links();
+  }
+  NodeStats stats{};
+  stats.objects = objects_.table().size();
+  stats.heap_bytes = objects_.table().heap_bytes();
+  stats.store = objects_.registry().stats();
+  stats.spilled_objects = objects_.spilled_objects();
+  stats.spilled = objects_.spilled_bytes();
+  stats.written = spiller_.bytes_written();
+  stats.read = spiller_.bytes_read();
+  stats.tasks = tasks_;
+  stats.ready = scheduler_.ready();
+  stats.workers = scheduler_.alive() + scheduler_.dedicated() + scheduler_.starting();
+  stats.idle_workers = scheduler_.idle();
+  stats.waiting_workers = scheduler_.waiting_workers();
+  stats.started_workers = started_workers_;
+  stats.retries = retries_;
+  stats.submitted = submitted_;
+  stats.completed = completed_;
+  stats.functions = functions_;
+  for (const auto& [id, actor] : actors_) stats.actors += actor->dead() ? 0 : 1;
+  return stats;
+}
+
+std::vector<int> Node::worker_pids() {
+  MutexLock lock(mutex_);
+  std::vector<int> pids;
+  for (const auto& [id, link] : links_) {
+    if (link->hello) pids.push_back(link->pid);
+  }
+  return pids;
+}
+
+int Node::template_pid() {
+  MutexLock lock(mutex_);
+  return template_.pid();
+}
+
+uint32_t Node::references(ObjectId id) {
+  MutexLock lock(mutex_);
+  drain_releases();
+  ObjectEntry* entry = objects_.find(id);
+  return entry == nullptr ? 0 : entry->refs;
+}
+
+bool Node::audit() {
+  MutexLock lock(mutex_);
+  std::vector<sched::Worker*> workers;
+  for (const auto& [id, link] : links_) workers.push_back(&link->worker);
+  return scheduler_.audit(workers) && objects_.registry().is_valid() && arena_.is_valid();
 }
 
 }  // namespace bolide::node

@@ -212,6 +212,7 @@ class BOLIDE_API WorkerClient : public Client {
   void attend();
   void free_span(const Location& where);
   void return_chunks(const std::vector<ChunkId>& chunks);
+  Next take_next(Waiter& waiter, TaskView* task, bool reads_ring);
   bool take_task(TaskView* task);
   void read_task(const std::byte* data, uint64_t size, TaskView* task);
   void take_stashed(TaskView* task);

@@ -16,29 +16,12 @@ void WorkerClient::enter_loop(std::shared_ptr<CompletionQueue> queue) {
 WorkerClient::Next WorkerClient::poll_task(TaskView* task, Spin spin) {
   MutexLock lock(mutex_);
   flush_releases();
-  if (stopped_) return Next::kShutdown;
-  if (!stash_.empty()) {
-    take_stashed(task);
-    return Next::kTask;
-  }
   Waiter waiter;
   task_waiter_ = idle_waiter_ = &waiter;
   inline_only_ = false;
   Next next = Next::kNothing;
-  for (;;) {
-    if (!waiter.has_task) drain();  // whoever leads does not hold the lock while it polls or sleeps
-    if (waiter.has_task) {
-      waiter.has_task = false;
-      if (take_task(task)) {
-        next = Next::kTask;
-        break;
-      }
-      continue;
-    }
-    if (shutdown_ || closed_) {
-      next = Next::kShutdown;
-      break;
-    }
+  // It reads the ring also where another thread leads: that one polls and sleeps without the lock.
+  while ((next = take_next(waiter, task, true)) == Next::kNothing) {
     if (waiter.is_ready() || spin == Spin::kNo) break;
     release_space(true);
     publish(ipc::Urgency::kWhenEmpty);

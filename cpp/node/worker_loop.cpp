@@ -283,29 +283,8 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until, bool* wa
   task_waiter_ = idle_waiter_ = &waiter;
   inline_only_ = false;
   Next next = Next::kNothing;
-  for (bool rung = false;;) {
-    if (stopped_) {
-      next = Next::kShutdown;
-      break;
-    }
-    if (!stash_.empty()) {
-      take_stashed(task);
-      next = Next::kTask;
-      break;
-    }
-    if (!waiter.has_task && !has_leader()) drain();
-    if (waiter.has_task) {
-      waiter.has_task = false;
-      if (take_task(task)) {
-        next = Next::kTask;
-        break;
-      }
-      continue;
-    }
-    if (shutdown_ || closed_) {
-      next = Next::kShutdown;
-      break;
-    }
+  bool rung = false;
+  while ((next = take_next(waiter, task, !has_leader())) == Next::kNothing) {
     if (!forgotten_.empty()) break;
     if (!rung) {
       release_space(true);
@@ -321,6 +300,21 @@ WorkerClient::Next WorkerClient::next_task(TaskView* task, Nanos until, bool* wa
   }
   task_waiter_ = idle_waiter_ = nullptr;
   return next;
+}
+
+// take_next gives what is there, without waiting. The waiter is the task_waiter_.
+WorkerClient::Next WorkerClient::take_next(Waiter& waiter, TaskView* task, bool reads_ring) {
+  for (;;) {
+    if (stopped_) return Next::kShutdown;
+    if (!stash_.empty()) {
+      take_stashed(task);
+      return Next::kTask;
+    }
+    if (!waiter.has_task && reads_ring) drain();
+    if (!waiter.has_task) return shutdown_ || closed_ ? Next::kShutdown : Next::kNothing;
+    waiter.has_task = false;
+    if (take_task(task)) return Next::kTask;
+  }
 }
 
 WorkerClient::Next WorkerClient::inline_task(TaskView* task) {

@@ -46,6 +46,7 @@ class ActorClass:
     """
 
     __ray_metadata__: _Metadata
+    # Set by _make; __getattr__ must find it before, as when copy makes one without __init__.
     _ray_exported: Exported = None  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,7 +137,7 @@ class ActorClass:
 
 def make_actor_class(cls: type, options: ActorOptions) -> ActorClass:
     """The ActorClass of a class (``@remote``)."""
-    init = cls.__init__  # type: ignore[misc]
+    init = cls.__init__  # type: ignore[misc]  # of the class itself, which is what is asked for
     parameters = () if init is object.__init__ else parameters_of(init)
     if init is object.__init__ and cls.__new__ is not object.__new__:
         parameters = None

@@ -5,9 +5,9 @@ Never imported as `bolide._ray`; see `bolide._drop_in`.
 
 import importlib as _importlib
 
-from bolide import *  # noqa: F403
+from bolide import *  # noqa: F403  (all that is public there is public here)
 from bolide import ObjectRef, _drop_in
-from bolide._ids import ActorID, JobID, NodeID, TaskID, WorkerID  # noqa: F401
+from bolide._ids import ActorID, JobID, NodeID, TaskID, WorkerID  # noqa: F401  (names of Ray)
 
 __version__ = "2.60.0"  # whose documentation bolide follows; libraries ask for a least one
 __commit__ = ""

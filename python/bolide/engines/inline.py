@@ -178,7 +178,7 @@ class _Call:
                 return self.run_as(
                     lambda: _hot.put_results(  # runs before the next turn
                         self.returns, self.begin(arguments), self.function_name, self._dynamic,
-                        again,  # noqa: B023
+                        again,  # noqa: B023  (called before the loop goes on)
                     )
                 )  # fmt: skip
             except PASSED_ON:

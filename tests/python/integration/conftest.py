@@ -102,3 +102,14 @@ def sleepy(ray, channel):
         time.sleep(1000)
 
     return sleepy
+
+
+@pytest.fixture
+def count(ray):
+    """A remote generator of the numbers below n."""
+
+    @ray.remote
+    def count(n):
+        yield from range(n)
+
+    return count

@@ -179,7 +179,7 @@ def test_calling_a_class_or_a_method_directly_is_a_type_error(ray):
 def test_a_method_that_does_not_exist_is_an_attribute_error(ray):
     actor = OfModule.remote()
     with pytest.raises(AttributeError, match="'OfModule' has no method 'nothing'"):
-        actor.nothing  # noqa: B018
+        actor.nothing  # noqa: B018  (that it raises is the test)
     assert not hasattr(actor, "value")  # attributes of the instance cannot be reached
     assert {"increment", "pid"} <= set(dir(actor))
 

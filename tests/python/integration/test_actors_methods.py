@@ -192,7 +192,7 @@ class WithProperty:
     def x(self):
         return self._x
 
-    get = lambda self: self.x  # noqa: E731
+    get = lambda self: self.x  # noqa: E731  (a method that is no def)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_methods_with_special_names(ray):
 def test_default_arguments_are_those_of_the_actors_process(ray):
     @ray.remote
     class Remembers:
-        def add(self, seen=[]):  # noqa: B006
+        def add(self, seen=[]):  # noqa: B006  (shared on purpose)
             seen.append(1)
             return len(seen)
 

@@ -12,7 +12,6 @@ import time
 
 import numpy
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -20,11 +19,12 @@ from hypothesis.stateful import (
     consumes,
     multiple,
     rule,
-    run_state_machine_as_test,
 )
 
 import bolide
 from bolide import _runtime
+
+from .state_machine import run_machine
 
 LARGE = 20_000  # an array of so many items lies in the store
 
@@ -326,17 +326,7 @@ def use_everything_once():
 def run(ray, examples, number):
     use_everything_once()  # what is exported then lives as long as this module
     check_nothing_is_left()
-    run_state_machine_as_test(
-        seed(number)(Mixed),
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=60,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],  # a program that fails is run once more, not made shorter
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Mixed, examples, 60, number)
 
 
 @pytest.mark.slow

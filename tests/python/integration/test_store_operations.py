@@ -11,12 +11,13 @@ import time
 
 import numpy
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import bolide
 from bolide import _runtime
+
+from .state_machine import run_machine
 
 CLIENTS = 8
 STORE = 32 << 20
@@ -175,17 +176,7 @@ def small(leaves_nothing, tmp_path):
 
 
 def run(examples, number):
-    run_state_machine_as_test(
-        seed(number)(Store),
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=400,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(Store, examples, 400, number)
 
 
 @pytest.mark.slow

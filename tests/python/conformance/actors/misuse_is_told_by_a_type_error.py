@@ -26,7 +26,7 @@ for use, text in (
     else:
         raise AssertionError(text)
 try:
-    plain.nothing  # noqa: B018
+    plain.nothing  # noqa: B018  (that it raises is the test)
 except AttributeError:
     pass
 assert ray.get(plain.method.remote()) == 1

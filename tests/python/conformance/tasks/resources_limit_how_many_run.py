@@ -10,7 +10,7 @@ ray.init(num_cpus=2, resources={"special": 1})
 @ray.remote
 def span():
     began = time.time()
-    time.sleep(0.1)
+    time.sleep(0.1)  # the work: long enough that what may overlap does
     return began, time.time()
 
 
