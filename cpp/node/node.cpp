@@ -125,7 +125,6 @@ void Node::stop() {
         return true;
       });
     }
-    watched_by_queues_ = 0;
   }
   supervisor_.join();
   crew_.stop();

@@ -238,7 +238,6 @@ Status Node::watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue, u
   watcher.queue = std::move(queue);
   watcher.token = token;
   watchers_[entry->id.value].push_back(std::move(watcher));
-  ++watched_by_queues_;
   refresh_bell();
   return Status();
 }

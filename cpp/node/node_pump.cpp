@@ -54,7 +54,7 @@ void Node::flush_links() {
   for (WorkerLink* link : dirty_) {
     link->flush();
     if (!link->needs_attention) continue;
-    link->needs_attention = false;
+    link->needs_attention = link->has_overflow();  // what does not fit yet is to be noticed, too
     busy |= link->is_busy();
   }
   if (busy) attention_event_.ring();
@@ -69,10 +69,11 @@ void Node::set_bell(ipc::Urgency urgency, ipc::Bell bell) {
   bell_.set(urgency, bell);
 }
 
-// urgency_of_waits is what those who wait, without pumping themselves, ask for.
+// urgency_of_waits is what those who wait without pumping themselves ask for: event loops, workers,
+// tasks whose arguments are not there. Who makes what they wait for may go on with something long.
 ipc::Urgency Node::urgency_of_waits() const {
-  if (watched_by_queues_ > 0 || space_wanted_ > 0) return ipc::Urgency::kAlways;
-  return dependents_.empty() ? ipc::Urgency::kWhenSleeping : ipc::Urgency::kWhenEmpty;
+  const bool somebody = !watchers_.empty() || !dependents_.empty() || space_wanted_ > 0;
+  return somebody ? ipc::Urgency::kAlways : ipc::Urgency::kWhenSleeping;
 }
 
 ipc::Urgency Node::background_urgency() const {

@@ -268,7 +268,6 @@ void Node::value_ready(ObjectEntry* entry) {
         notify(*watcher.waiter);
         break;
       case Watcher::Kind::kQueue:
-        --watched_by_queues_;
         watcher.queue->push(watcher.token);
         break;
       case Watcher::Kind::kWorkerValue:

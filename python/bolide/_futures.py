@@ -42,7 +42,7 @@ def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:
     loop = asyncio.get_running_loop()
     if _runtime._service is None and not _worker_watches():
         return asyncio.wrap_future(future_of(ref), loop=loop)
-    return _watcher_of(loop).future(loop, ref)
+    return _watcher_of(loop).future(loop, ref)[1]
 
 
 def _worker_watches() -> bool:
@@ -55,7 +55,10 @@ async def await_ref(ref: _hot.ObjectRef) -> Any:
     """The value of `ref`, as `await ref` gives it."""
     if ref.is_ready():
         return _hot.get(ref)
-    return await asyncio_future_of(ref)
+    loop = asyncio.get_running_loop()
+    if _runtime._service is None and not _worker_watches():
+        return await asyncio.wrap_future(future_of(ref), loop=loop)
+    return await _wait(loop, ref, True)
 
 
 async def next_item(generator: _hot.ObjectRefGenerator) -> _hot.ObjectRef:
@@ -66,7 +69,7 @@ async def next_item(generator: _hot.ObjectRefGenerator) -> _hot.ObjectRef:
         if _runtime._service is None and not _worker_watches():
             await loop.run_in_executor(None, lambda: _hot.wait([head]))
         else:
-            await _watcher_of(loop).future(loop, head, value=False)
+            await _wait(loop, head, False)
     try:
         return generator._next_sync()
     except StopIteration:
@@ -78,6 +81,16 @@ async def await_credit(call: _hot.ActorCall) -> None:
     loop = asyncio.get_running_loop()
     while not call.may_yield():
         await _watcher_of(loop).credit(loop, call)
+
+
+async def _wait(loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef, value: bool) -> Any:
+    watcher = _watcher_of(loop)
+    token, future = watcher.future(loop, ref, value)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        watcher.forget(token)
+        raise
 
 
 def _settle(future: Any, ref: _hot.ObjectRef) -> None:
@@ -109,11 +122,12 @@ class _LoopWatcher:
 
     def future(
         self, loop: asyncio.AbstractEventLoop, ref: _hot.ObjectRef, value: bool = True
-    ) -> asyncio.Future:
-        """A future of the loop that gets the value or error of `ref`, or None if not `value`."""
+    ) -> tuple[int, asyncio.Future]:
+        """A token, and a future of the loop that gets the value or error of `ref`, or None if not
+        `value`."""
         token, future = self._add(loop, ref, value)
         self._completions.watch(ref, token)
-        return future
+        return token, future
 
     def credit(self, loop: asyncio.AbstractEventLoop, call: _hot.ActorCall) -> asyncio.Future:
         """A future of the loop that is done when a generator may make its next item."""
@@ -132,10 +146,15 @@ class _LoopWatcher:
         self._futures[token] = future, ref, value
         return token, future
 
+    def forget(self, token: int) -> None:
+        """Lets go of a future that nobody waits for, and with it of the loop."""
+        if self._futures.pop(token, None) is not None and not self._futures:
+            asyncio.get_running_loop().remove_reader(self._completions.fileno())
+
     def _on_ready(self) -> None:
         for token in self._completions.take():
-            future, ref, value = self._futures.pop(token)
-            if future.done():
+            future, ref, value = self._futures.pop(token, (None, None, False))
+            if future is None or future.done():
                 continue
             if value:
                 _settle(future, ref)

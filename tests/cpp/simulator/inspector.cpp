@@ -85,7 +85,7 @@ void Inspector::check_idle(const std::vector<SimWorker*>& workers) {
     fail("an idle node has ready tasks");
   }
   if (!node_.dependents_.empty()) fail("an idle node has dependents");
-  if (node_.watched_by_queues_ != 0 || node_.waiting_threads_ != 0) fail("somebody waits still");
+  if (!node_.watchers_.empty() || node_.waiting_threads_ != 0) fail("somebody waits still");
   if (!objects.registry().is_valid() || !node_.arena_.is_valid()) {
     fail("the store's books are wrong");
   }
