@@ -20,7 +20,7 @@ constexpr uint64_t kLeastWaste = store::kMiB;
 constexpr uint64_t kLeastChunkWaste = 64 * store::kKiB;
 constexpr uint64_t kLeastPart = 16;  // of the budget, where that is less
 constexpr uint64_t kMostInFlight = 64 * store::kMiB;
-constexpr uint8_t kLookedInto = ipc::kFunction | ipc::kActor | ipc::kStream;
+constexpr uint8_t kLookedInto = ipc::kFunction | ipc::kActor | ipc::kStream | ipc::kError;
 constexpr Nanos kFirstPause = 50 * kMillisecond;  // holes that come and go are filled again
 constexpr Nanos kLongestPause = 2 * kSecond;
 
@@ -98,14 +98,21 @@ bool Mover::evacuate(ChunkId chunk, Target target) {
   if (target == Target::kDisk && std::none_of(entries.begin(), entries.end(), may_leave)) {
     return false;  // they would only move from chunk to chunk
   }
-  // Before room is looked for, which must not be in this chunk. One of a single object that goes to
-  // the disk stays with its writer, who may be waiting for just such a chunk, and touched memory.
-  if (target == Target::kMemory || entries.size() > 1) owner_.retire(chunk);
   auto evacuation = std::make_shared<Evacuation>();
   evacuation->chunk = chunk;
   evacuation->target = target;
-  for (ObjectEntry* entry : entries) {
-    if (add_piece(*evacuation, entry)) continue;
+  const auto add = [&](bool leaving) {
+    return std::all_of(entries.begin(), entries.end(), [&](ObjectEntry* entry) {
+      return leaves(entry, target) != leaving || add_piece(*evacuation, entry);
+    });
+  };
+  // The chunk is given up once the disk has room, and before room in memory is looked for, which
+  // must not be in it. One of a single object that goes to the disk stays with its writer, who may
+  // be waiting for just such a chunk, and touched memory.
+  bool added = add(true);
+  if (added && (target == Target::kMemory || entries.size() > 1)) owner_.retire(chunk);
+  added = added && add(false);
+  if (!added) {
     finish(*evacuation, Status(Code::kFull, "there is no room to move it to"));
     return false;
   }
@@ -115,8 +122,7 @@ bool Mover::evacuate(ChunkId chunk, Target target) {
     BOLIDE_FAULT_AT("mover.copied");
     MutexLock lock(mutex_);
     if (!copied.is_ok() && !cancelled) owner_.failed_to_spill(copied);
-    finish(*evacuation, copied);
-    owner_.moved();
+    owner_.moved(finish(*evacuation, copied));
   });
   if (submitted.is_ok()) return true;
   finish(*evacuation, submitted);
@@ -181,8 +187,10 @@ bool Mover::add_piece(Evacuation& evacuation, ObjectEntry* entry) {
   return true;
 }
 
-// finish gives the objects their new places, as far as they were copied and nobody reads them.
-void Mover::finish(Evacuation& evacuation, const Status& copied) {
+// finish gives the objects their new places, as far as they were copied and nobody reads them. True:
+// at least one has moved.
+bool Mover::finish(Evacuation& evacuation, const Status& copied) {
+  bool any = false;
   for (Piece& piece : evacuation.pieces) {
     ObjectEntry* entry = piece.entry;
     if (piece.place.valid() && copied.is_ok()) {
@@ -199,11 +207,13 @@ void Mover::finish(Evacuation& evacuation, const Status& copied) {
       entry->presence.arrive();
     }
     if (!moved && !piece.leaves) owner_.free_span(piece.to.where);
+    any |= moved;
     views_.unpin(piece.from.chunk);
     objects_.release(entry);
   }
   in_flight_ -= evacuation.bytes;
   evacuating_.erase(evacuation.chunk);
+  return any;
 }
 
 }  // namespace bolide::node

@@ -54,8 +54,8 @@ class MoverOwner {
   virtual void failed_to_spill(const Status& why) = 0;
   // Asks the workers that know where these lie to forget it.
   virtual void recall(std::span<store::ObjectEntry* const> entries) = 0;
-  // Chunks may have become free.
-  virtual void moved() = 0;
+  // A move has ended; `any`: something has gone, so that chunks may have become free.
+  virtual void moved(bool any) = 0;
 };
 
 class BOLIDE_API Mover {
@@ -103,7 +103,7 @@ class BOLIDE_API Mover {
   bool may_move(ChunkId chunk, std::vector<store::ObjectEntry*>* entries);
   bool add_piece(Evacuation& evacuation, store::ObjectEntry* entry);
   static Status copy(Evacuation& evacuation);
-  void finish(Evacuation& evacuation, const Status& copied);
+  bool finish(Evacuation& evacuation, const Status& copied);
 
   Mutex& mutex_;
   Objects& objects_;

@@ -187,7 +187,7 @@ class BOLIDE_API Node : public Client,
   Result<store::SpillPlace> place_on_disk(uint64_t size) override;
   void failed_to_spill(const Status& why) override;
   void recall(std::span<ObjectEntry* const> entries) override;
-  void moved() override;
+  void moved(bool any) override;
 
   // SpillerOwner
   Status room_for_return(uint64_t size, store::Slot* slot) override;
@@ -434,7 +434,6 @@ class BOLIDE_API Node : public Client,
   os::Event supervisor_event_;
   os::Event attention_event_;  // each ring wakes the attendant of every worker
   uint32_t waiting_threads_ = 0;
-  uint32_t watched_by_queues_ = 0;
   ipc::Urgency asked_in_background_ = ipc::Urgency::kAwake;
   ipc::Urgency bell_urgency_ = ipc::Urgency::kAlways;  // what the bell's word says
   static constexpr Nanos kStayAwake = 5 * kMillisecond;

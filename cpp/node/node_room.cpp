@@ -84,19 +84,21 @@ Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
 void Node::serve_room() {
   const Nanos time = now();
   spiller_.step(time);
-  uint64_t missing = 0;
-  while (!room_requests_.empty()) {
-    const RoomRequest& first = room_requests_.front();
-    WorkerLink* link = link_of(first.worker);
-    if (link != nullptr && !grant_room(*link, first, time)) break;
-    room_requests_.pop_front();
-  }
-  for (const RoomRequest& request : room_requests_) {
-    missing += std::max(objects_.registry().missing(request.wants.wanted), request.wants.wanted);
+  for (auto request = room_requests_.begin(); request != room_requests_.end();) {
+    WorkerLink* link = link_of(request->worker);
+    if (link == nullptr || grant_room(*link, *request, time)) {
+      request = room_requests_.erase(request);
+    } else if (request->wants.control != 0) {
+      ++request;  // the budget is not what it waits for
+    } else {
+      break;
+    }
   }
   room_due_ = INT64_MAX;
   if (room_requests_.empty() && !spiller_.waits_for_room()) return;
-  if (missing > 0) spiller_.make_room(missing, time);
+  uint64_t wanted = 0;
+  for (const RoomRequest& request : room_requests_) wanted += request.wants.wanted;
+  if (wanted > 0) spiller_.make_room(std::max(objects_.registry().missing(wanted), wanted), time);
   room_due_ = time + kLook;
   if (supervisor_until_ > room_due_) nudge_supervisor();
 }
@@ -169,7 +171,10 @@ Status Node::fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock) {
     spiller_.bring_back(entry, now());
     flush_links();
     refresh_bell();
+    ++waiting_threads_;
+    scheduler_.someone_waits(true);
     const WaitResult result = wait_turn(waiter, until, lock);
+    scheduler_.someone_waits(--waiting_threads_ > 0);
     unwatch(entry, &waiter);
     if (result == WaitResult::kTurnOver) return Status(Code::kTimeout, "the value is not here yet");
   }

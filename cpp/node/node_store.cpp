@@ -11,6 +11,7 @@ namespace {
 using ipc::RecordType;
 
 constexpr ClientId kDriver{1};
+constexpr Nanos kRecallAgain = 20 * kMillisecond;
 
 }  // namespace
 
@@ -94,12 +95,16 @@ void Node::failed_to_spill(const Status& why) {
 void Node::recall(std::span<ObjectEntry* const> entries) {
   std::vector<uint64_t> ids;
   for (const auto& [id, link] : links_) {
+    if (link->has_overflow()) continue;  // it does not read what it has been sent
+    const bool same_look = link->recalled_at == coarse_now_;
+    if (!same_look && coarse_now_ < link->recalled_at + kRecallAgain) continue;
     ids.clear();
     for (const ObjectEntry* entry : entries) {
       const uint32_t* held = link->held.find(entry->id.value);
       if (held != nullptr && (*held & kTold) != 0) ids.push_back(entry->id.value);
     }
     if (ids.empty()) continue;
+    link->recalled_at = coarse_now_;
     link->send_ids(RecordType::kRecall, ids);
     link->needs_attention = true;
     mark_dirty(*link);
@@ -107,10 +112,10 @@ void Node::recall(std::span<ObjectEntry* const> entries) {
 }
 
 // moved is called by a thread of the pool: nobody else may be awake.
-void Node::moved() {
+void Node::moved(bool any) {
   if (closed_) return;
   coarse_now_ = now();
-  spiller_.progressed(coarse_now_);
+  if (any) spiller_.progressed(coarse_now_);
   flush_links();
   rouse_leader();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/node.h"
+#include "node/refusals.h"
 
 namespace bolide::node {
 namespace {
@@ -11,10 +12,6 @@ using ipc::RecordType;
 
 constexpr uint64_t kMostBytes = 256 << 20;
 constexpr uint64_t kTakesPerClockRead = 32;
-
-Status malformed(const char* what) {
-  return Status(Code::kCorrupt, std::string("a worker sent a malformed record: ") + what);
-}
 
 const std::string& end_of_stream() {
   static const std::string value =
@@ -218,7 +215,7 @@ void Node::drop_wanted(Stream& stream) {
     const uint8_t flags = item->flags;
     const std::string& end = end_of_stream();
     objects_.table().set_inline(item, end.data(), end.size(), ipc::kError | ipc::kSystemError);
-    if (flags != 0) value_ready(item);
+    if (flags != 0 && !closed_) value_ready(item);  // at the end nobody is told singly
     objects_.release(item);
   }
 }

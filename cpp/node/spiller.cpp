@@ -60,6 +60,7 @@ uint64_t Spiller::spill(std::vector<ChunkInfo> chunks, uint64_t goal, uint64_t c
     if (coming + begun >= goal) break;
     if (chunk.live == 0 || mover_.is_moving(chunk.id)) continue;
     if (mover_.evacuate(chunk.id, Mover::Target::kDisk)) begun += chunk.touched;
+    if (failed_at_ >= looked_at_) break;  // the disk takes nothing now
   }
   return begun;
 }
@@ -125,7 +126,7 @@ bool Spiller::start_read(const Return& item, const store::Slot& slot) {
                                   : place->read(slot.data);
     MutexLock lock(mutex_);
     finish_read(id, slot, read);
-    moves_.moved();
+    moves_.moved(read.is_ok());
   });
   if (!submitted.is_ok()) moves_.free_span(slot.where);  // a thread may be had later
   return submitted.is_ok();

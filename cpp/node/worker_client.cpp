@@ -155,11 +155,11 @@ void WorkerClient::flush_releases() {
       for (ObjectEntry* item : streams_[entry->id.value].items) {
         if (--item->refs > 0) continue;  // until the answer is read
         gone.push_back(item->id.value);
-        table_.erase(item);
+        forget(item);
       }
       streams_.erase(entry->id.value);
     }
-    table_.erase(entry);
+    forget(entry);
   }
   push_ids(RecordType::kRelease, gone);
 }

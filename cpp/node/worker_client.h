@@ -187,6 +187,8 @@ class BOLIDE_API WorkerClient : public Client {
   void publish(ipc::Urgency moment);
   void ring_for_unread();
   void flush_releases();
+  WaitResult lend_cpu(Waiter& waiter, const std::vector<ObjectEntry*>& pending, Nanos until,
+                      WaitMode& mode, MutexLock& lock);
   void declare_blocked(const std::vector<ObjectEntry*>& pending, WaitMode& mode);
   void open_stream(ObjectId handle, uint32_t limit);
   void ask_items(ObjectEntry* handle, uint64_t taken);
@@ -199,6 +201,7 @@ class BOLIDE_API WorkerClient : public Client {
   Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
   void arrive(ObjectEntry* entry, const Location& where);
   void set_away(ObjectEntry* entry, uint64_t size);
+  void forget(ObjectEntry* entry);
   void give_up_reference(ObjectEntry* entry);
   void unwatch(ObjectEntry* entry, Waiter* waiter);
   void on_chunk(ipc::Reader& in);

@@ -117,6 +117,7 @@ class BOLIDE_API WorkerLink {
   bool hello = false;
   bool retiring = false;        // told to leave
   bool failed = false;          // protocol error: killed, its death is being awaited
+  Nanos recalled_at = INT64_MIN / 2;  // when it was last asked to forget places
   bool needs_attention = false;  // it was sent what must not wait for the end of its task
   ipc::RingProducer tasks;
   ipc::RingConsumer replies;

@@ -194,10 +194,14 @@ void WorkerClient::arrive(ObjectEntry* entry, const Location& where) {
   entry->presence.arrive();
 }
 
+void WorkerClient::forget(ObjectEntry* entry) {
+  if (!unfetchable_.empty()) unfetchable_.erase(entry->id.value);
+  table_.erase(entry);
+}
+
 void WorkerClient::give_up_reference(ObjectEntry* entry) {
   const uint64_t id = entry->id.value;
-  unfetchable_.erase(id);
-  table_.erase(entry);
+  forget(entry);
   push_ids(RecordType::kRelease, std::span(&id, 1));
 }
 

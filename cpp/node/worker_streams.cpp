@@ -12,7 +12,6 @@ using ipc::RecordType;
 using ipc::Urgency;
 
 constexpr uint32_t kItemsAskedAtMost = 256;  // each request may wake two processes
-constexpr Nanos kTryBeforeLending = 20'000;
 
 }  // namespace
 
@@ -35,11 +34,7 @@ WaitResult WorkerClient::await_credit(uint64_t sequence, uint64_t index, Nanos u
   if (index < credits_[sequence].upto) return WaitResult::kReady;
   Waiter waiter;
   credit_waiters_.push_back(&waiter);
-  WaitResult result = WaitResult::kTurnOver;
-  if (mode.runs_task && !mode.declared) {
-    result = wait_turn(waiter, std::min(until, now() + kTryBeforeLending), lock);
-    if (result == WaitResult::kTurnOver && now() < until) declare_blocked({}, mode);
-  }
+  WaitResult result = lend_cpu(waiter, {}, until, mode, lock);
   if (result == WaitResult::kTurnOver) result = wait_turn(waiter, until, lock);
   std::erase(credit_waiters_, &waiter);
   return result == WaitResult::kReady && index >= credits_[sequence].upto ? WaitResult::kTurnOver

@@ -52,12 +52,7 @@ WaitResult WorkerClient::wait(std::span<ObjectEntry* const> entries, uint32_t ne
     entry->flags |= store::kWatched;
     watchers_[entry->id.value].push_back(&waiter);
   }
-  WaitResult result = WaitResult::kTurnOver;
-  if (mode.runs_task && !mode.declared) {
-    // An answer that is on its way is not worth lending the CPU.
-    result = wait_turn(waiter, std::min(until, now() + kTryBeforeLending), lock);
-    if (result == WaitResult::kTurnOver && now() < until) declare_blocked(pending, mode);
-  }
+  WaitResult result = lend_cpu(waiter, pending, until, mode, lock);
   if (result == WaitResult::kTurnOver) {
     const bool takes_tasks = mode.can_inline && mode.declared && task_waiter_ == nullptr;
     if (takes_tasks) {
@@ -69,6 +64,16 @@ WaitResult WorkerClient::wait(std::span<ObjectEntry* const> entries, uint32_t ne
   }
   for (ObjectEntry* entry : pending) unwatch(entry, &waiter);
   return waiter.has_task ? WaitResult::kRunTask : result;
+}
+
+// lend_cpu lets others have the CPU of the task that waits here, unless the answer comes first: one
+// that is on its way is not worth that. kTurnOver: the waiting goes on.
+WaitResult WorkerClient::lend_cpu(Waiter& waiter, const std::vector<ObjectEntry*>& pending,
+                                  Nanos until, WaitMode& mode, MutexLock& lock) {
+  if (!mode.runs_task || mode.declared) return WaitResult::kTurnOver;
+  const WaitResult result = wait_turn(waiter, std::min(until, now() + kTryBeforeLending), lock);
+  if (result == WaitResult::kTurnOver && now() < until) declare_blocked(pending, mode);
+  return result;
 }
 
 void WorkerClient::unwatch(ObjectEntry* entry, Waiter* waiter) {

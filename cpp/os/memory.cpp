@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <fstream>
 #include <limits>
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "os/cgroup.h"
 
@@ -114,8 +116,10 @@ uint64_t total_memory() {
   return group ? std::min(total, group->limit) : total;
 }
 
-uint64_t available_memory() {
-  uint64_t available = total_memory();
+namespace {
+
+uint64_t read_available_memory() {
+  uint64_t available = UINT64_MAX;
   std::ifstream file("/proc/meminfo");
   std::string key;
   uint64_t kilobytes = 0;
@@ -128,6 +132,21 @@ uint64_t available_memory() {
   }
   std::optional<CgroupMemory> group = cgroup_memory();
   return group ? std::min(available, group->room) : available;
+}
+
+}  // namespace
+
+uint64_t available_memory() {
+  static std::atomic<uint64_t> last{0};
+  static std::atomic<Nanos> read_at{INT64_MIN / 2};
+  const Nanos time = now();
+  if (time - read_at.load(std::memory_order_acquire) < kMemoryHolds) {  // partner: below
+    return last.load(std::memory_order_relaxed);                        // published by read_at
+  }
+  const uint64_t available = read_available_memory();
+  last.store(available, std::memory_order_relaxed);
+  read_at.store(time, std::memory_order_release);
+  return available;
 }
 
 }  // namespace bolide::os

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/api.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "os/fd.h"
 
@@ -80,7 +81,8 @@ class BOLIDE_API Mapping {
 BOLIDE_API uint64_t total_memory();
 
 // What can be had without swapping (MemAvailable), or the room left in the control group if that
-// is less.
+// is less. To read it takes a third of a millisecond, so an answer holds for kMemoryHolds.
+inline constexpr Nanos kMemoryHolds = 2 * kMillisecond;
 BOLIDE_API uint64_t available_memory();
 
 }  // namespace bolide::os

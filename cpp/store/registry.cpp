@@ -12,6 +12,8 @@ namespace bolide::store {
 
 namespace {
 
+constexpr uint64_t kControlChunk = kMiB;  // beyond the budget, for several records or moved objects
+
 // F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_FUTURE_WRITE as numbers: old headers lack the third.
 constexpr int kNeededSeals = 0x0002 | 0x0004 | 0x0010;
 
@@ -46,7 +48,9 @@ Result<Grant> Registry::grant(ClientId owner, uint64_t chunk_size, uint64_t want
     return Status(Code::kFull, "all chunk numbers are used up; restart the runtime");
   }
 
-  const uint64_t size = std::max(needed, std::min(page_round(chunk_size), room / kPage * kPage));
+  // Many small ones follow each other where objects are moved in a full store: not a chunk for each.
+  const uint64_t most = std::max(room / kPage * kPage, control ? kControlChunk : 0);
+  const uint64_t size = std::max(needed, std::min(page_round(chunk_size), most));
   auto memfd = os::create_memfd("chunk", size);
   if (!memfd.is_ok()) return memfd.status();
   const ChunkId id{++last_id_};

@@ -212,7 +212,7 @@ class StoreWorld : public ObjectsOwner, public MoverOwner, public SpillerOwner {
       if (forgetful.erase(entry) != 0) --entry->readers;
     }
   }
-  void moved() override {}
+  void moved(bool) override {}
 
   // SpillerOwner
   Status room_for_return(uint64_t size, store::Slot* slot) override {

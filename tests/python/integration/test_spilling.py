@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import bolide
-from bolide import _runtime, exceptions
+from bolide import _core, _runtime, exceptions
 
 MIB = 1 << 20
 BUDGET = 64 * MIB
@@ -205,6 +205,23 @@ def test_a_folder_that_has_gone_is_out_of_disk(leaves_nothing, tmp_path):
     assert time.monotonic() - started < WITHIN
     assert all(is_block(bolide.get(ref), seed) for seed, ref in enumerate(refs))
     bolide.shutdown()
+
+
+@pytest.mark.fault_points
+def test_a_full_disk_is_out_of_disk(small):
+    _core.arm_faults("file.write=fail", 0)
+    refs = []
+    started = time.monotonic()
+    try:
+        with pytest.raises(exceptions.OutOfDiskError, match="No space left on device"):
+            for seed in range(24):
+                refs.append(small.put(block(seed)))
+                started = time.monotonic()
+        assert time.monotonic() - started < WITHIN + 1  # the first attempt to write is part of it
+    finally:
+        _core.arm_faults("", 0)
+    assert all(is_block(small.get(ref), seed) for seed, ref in enumerate(refs))
+    assert len([small.put(block(seed)) for seed in range(24)]) == 24
 
 
 @pytest.mark.parametrize("folder", ["/nonexistent/spill", "/proc/version"])
