@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import bolide
 from bolide import _runtime
 
 from .support import Channel, Journal, Latch
@@ -22,6 +23,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name == "integration" and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(60))
+
+
+@pytest.fixture
+def local():
+    """bolide in local mode. What a test leaves is dropped with the session."""
+    bolide.init(num_cpus=2, local_mode=True)
+    yield bolide
+    bolide.shutdown()
 
 
 @pytest.fixture
