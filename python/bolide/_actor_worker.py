@@ -118,8 +118,16 @@ def label_of(actor: Actor) -> str:
         return actor.class_name
 
 
-def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int | None, bytes, int]:
-    """Whether and how an exception ends the actor.
+def end_of(
+    actor: Actor | None, error: BaseException, in_constructor: bool, name: str
+) -> tuple[int | None, bytes, int]:
+    """Whether and how an exception ends the actor; then also whether that is in peace.
+
+    Args:
+        actor: which; None if it could not be made at all.
+        error: what was raised.
+        in_constructor: by the constructor; else by a method.
+        name: of the class or the method.
 
     Returns:
         (kind, text, status): the ipc::ExitKind that is told to the node, with its bytes, None if
@@ -133,7 +141,7 @@ def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int |
         code = error.code
         if code is None or code == 0:
             return INTENDED, f"'{name}' called sys.exit(0)".encode("utf-8", "replace"), 0
-        _give_up_grace()
+        _give_up_grace(actor)
         if not isinstance(code, int):
             sys.stderr.write(f"{code}\n")
             code = 1
@@ -142,14 +150,14 @@ def end_of(error: BaseException, in_constructor: bool, name: str) -> tuple[int |
         return None, b"", 0
     from ._serialize import pack_error
 
-    _give_up_grace()
+    _give_up_grace(actor)
     data = pack_error(error, f"{name}.__init__", os.getpid(), actor_repr=name)
     return CONSTRUCTOR, data, 1
 
 
-def _give_up_grace() -> None:
-    if current is not None:
-        current.graceful = False
+def _give_up_grace(actor: Actor | None) -> None:
+    if actor is not None:
+        actor.graceful = False
 
 
 def finish() -> None:
@@ -158,19 +166,30 @@ def finish() -> None:
         return
     import atexit
 
-    shutdown = getattr(current.instance, "__ray_shutdown__", None) if current.graceful else None
+    shut_down(current)
+    current.instance = None
+    _hot.set_actor(None, None, current.class_name, {}, None)
+    atexit._run_exitfuncs()
+
+
+def shut_down(actor: Actor, passed_on: tuple[type[BaseException], ...] = ()) -> None:
+    """Calls ``__ray_shutdown__`` of an actor that ends in peace.
+
+    What it raises is printed, since nobody is there to get it; but not what is to be `passed_on`.
+    """
+    shutdown = getattr(actor.instance, "__ray_shutdown__", None) if actor.graceful else None
+    if shutdown is None:
+        return
     try:
-        if shutdown is not None:
-            shutdown()
+        shutdown()
+    except passed_on:
+        raise
     except BaseException:
         import traceback
 
         sys.stderr.write(
-            f"__ray_shutdown__ of {current.class_name} raised:\n{traceback.format_exc()}"
+            f"__ray_shutdown__ of {actor.class_name} raised:\n{traceback.format_exc()}"
         )
-    current.instance = None
-    _hot.set_actor(None, None, current.class_name, {}, None)
-    atexit._run_exitfuncs()
 
 
 class ThreadRunner:

@@ -48,8 +48,10 @@ cdef bint ends_actor(Session session, TaskHeader* header, object error, object f
     The call that raised it is not answered: it fails when the process is gone, as Ray's does.
     """
     global _leaving, _exit_status
-    from ._actor_worker import end_of
-    kind, data, status = end_of(error, header.flags & F_ACTOR_CREATION != 0, "?" if function is None else function[1])
+    from . import _actor_worker
+    in_constructor = header.flags & F_ACTOR_CREATION != 0
+    name = "?" if function is None else function[1]
+    kind, data, status = _actor_worker.end_of(_actor_worker.current, error, in_constructor, name)
     if kind is None:
         return False
     flush_partial_output()

@@ -177,20 +177,31 @@ def shutdown() -> None:
     Does nothing when nothing runs. Follows Ray's page "ray.shutdown".
     """
     global _node, _service
-    with _lock:
-        session = _hot.current_session()
-        if _node is None or session is None or session.is_worker:
-            return
-        service = _service
-        _node = _service = None
+    service = None
+    try:
+        with _lock:
+            session = _hot.current_session()
+            if _node is None or session is None or session.is_worker:
+                return
+            service = _service
+            _node = _service = None
+            _close(session)
+    finally:
+        # Without the lock: callbacks of futures end here, and they may use the module. At exit only
+        # daemon threads can still wait for one, and they are not to be woken.
+        if service is not None:
+            service.stop(settle_futures=not _exiting)
+
+
+def _close(session: _hot.Session) -> None:
+    """Closes the session, whatever comes out of the code of actors that end here."""
+    try:
         if session.engine is not None:
             session.engine.close()
+    finally:
         session.close()
         _hot.drop_pinned()
         _hot.forget_repeated()
-    # Without the lock: callbacks of futures end here, and they may use the module. At exit only
-    # daemon threads can still wait for one, and they are not to be woken.
-    service.stop(settle_futures=not _exiting)
 
 
 def trace_events() -> list[tuple[int, int, int, int, bytes]]:

@@ -6,6 +6,7 @@ Thread safety: `lock` is held while a call of the actor runs.
 
 from __future__ import annotations
 
+import bdb
 import selectors
 import struct
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from .inline import Arguments, InlineEngine
 
+# What ends the program or the debugger's session, and is no outcome of a task.
+PASSED_ON = (KeyboardInterrupt, bdb.BdbQuit)
 _DIED, _INIT_FAILED = 16, 19  # node::SystemErrorKind
 
 
@@ -57,8 +60,6 @@ class Instance:
 
     def start(self) -> None:
         """Calls the constructor; if it raises, the actor is dead."""
-        from .inline import PASSED_ON
-
         name = self.actor.class_name
         try:
             with self.lock:
@@ -81,6 +82,7 @@ class Instance:
         if self.death is not None:
             return
         if no_restart or self._restarts == 0:
+            self.actor.graceful = False
             self._die(_DIED, self._sentence("it was killed by kill()."))
             return
         self._restarts -= 1
@@ -89,26 +91,31 @@ class Instance:
 
     def ended_by(self, error: BaseException, name: str, in_constructor: bool = False) -> bool:
         """Whether an exception that a call has raised ends the actor; then it is dead."""
-        kind, data, status = _actor_worker.end_of(error, in_constructor, name)
+        kind, data, status = _actor_worker.end_of(self.actor, error, in_constructor, name)
         if kind is None:
             return False
         if kind == _actor_worker.CONSTRUCTOR:
             self._die(_INIT_FAILED, data)
         elif kind == _actor_worker.INTENDED:
-            self._die(_DIED, self._sentence(data.decode("utf-8", "replace") + "."), graceful=True)
+            self._die(_DIED, self._sentence(data.decode("utf-8", "replace") + "."))
         else:
             self._die(_DIED, self._sentence(f"it exited with status {status}."))
         return True
 
-    def end(self, graceful: bool) -> None:
+    def end(self) -> None:
         """Lets go of the instance."""
-        shutdown = getattr(self.actor.instance, "__ray_shutdown__", None)
-        if graceful and shutdown is not None:
-            self._engine.run_as((self.number, None, "__ray_shutdown__"), self.actor, shutdown)
-        self.actor.instance = self._kept = None
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.close()
+        actor = self.actor
+        try:
+            self._engine.run_as(
+                (self.number, None, "__ray_shutdown__"),
+                actor,
+                lambda: _actor_worker.shut_down(actor, PASSED_ON),
+            )
+        finally:
+            actor.instance = self._kept = None
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.close()
 
     def _construct(self) -> None:
         failed = self._arguments.failed()
@@ -121,10 +128,10 @@ class Instance:
         name = self.actor.class_name
         return f"The actor '{name}' (id {self._actor_id}) is dead: {why}".encode("utf-8", "replace")
 
-    def _die(self, kind: int, text: bytes, graceful: bool = False) -> None:
+    def _die(self, kind: int, text: bytes) -> None:
         self.death = struct.pack("<IIQ", kind, 0, self.number) + text
         _hot.free_actor(self.number)
-        self.end(graceful)
+        self.end()
 
     def _run_to_end(self, awaitable: Any) -> Any:
         import asyncio

@@ -11,14 +11,13 @@ Thread safety: any thread. Tasks that threads call run beside each other; calls 
 
 from __future__ import annotations
 
-import bdb
 import struct
 import threading
 from collections import deque
 
 from .. import _actor_worker, _hot
 from . import Engine, subject_of
-from ._inline_actor import Instance
+from ._inline_actor import PASSED_ON, Instance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 _DYNAMIC, _STREAMING = 64, 4  # ipc::TaskFlags
 _CANCELLED, _END_OF_STREAM = 6, 8  # node::SystemErrorKind
 _AHEAD = 10_000  # items of a generator without a limit of its own
-# What ends the program or the debugger's session, and is no outcome of a task.
-PASSED_ON = (KeyboardInterrupt, bdb.BdbQuit)
 
 
 class InlineEngine(Engine):
@@ -81,7 +78,7 @@ class InlineEngine(Engine):
     def close(self) -> None:
         while self._actors:
             _, instance = self._actors.popitem()
-            instance.end(graceful=True)
+            instance.end()
         self._functions.clear()
 
     def function(self, ref: ObjectRef) -> Any:
@@ -118,7 +115,7 @@ class InlineEngine(Engine):
         for number in [n for n in list(self._actors) if not self._node.references(n)]:
             instance = self._actors.pop(number, None)
             if instance is not None:
-                instance.end(graceful=True)
+                instance.end()
         for number in [n for n in list(self._functions) if not self._node.references(n)]:
             self._functions.pop(number, None)
 

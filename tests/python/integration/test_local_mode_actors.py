@@ -147,3 +147,47 @@ def test_a_handle_is_useless_in_the_session_that_follows(local):
     bolide.init(num_cpus=1)
     with pytest.raises(Exception, match="shut down"):
         counter.add.remote()
+
+
+@bolide.remote
+class Falls:
+    def call(self):
+        return 1
+
+    def leave(self):
+        bolide.actor.exit_actor()
+
+    def __ray_shutdown__(self):
+        raise ValueError("while it cleaned up")
+
+
+def test_an_exception_in_shutdown_is_printed_and_breaks_no_other_call(local, capfd):
+    falls = Falls.remote()
+    assert local.get(falls.call.remote()) == 1
+    del falls
+    gc.collect()
+    assert local.get(add.remote(1)) == 2
+    with pytest.raises(ActorDiedError, match="exit_actor"):
+        local.get(Falls.remote().leave.remote())
+    left = Falls.remote()
+    local.shutdown()
+    assert not local.is_initialized()
+    said = capfd.readouterr().err
+    assert said.count("__ray_shutdown__ of Falls raised") == 3
+    assert "ValueError: while it cleaned up" in said
+    del left
+
+
+def test_a_session_is_closed_also_if_ctrl_c_comes_while_actors_are_shut_down(local):
+    @local.remote
+    class Interrupted:
+        def __ray_shutdown__(self):
+            raise KeyboardInterrupt
+
+    actor = Interrupted.remote()
+    with pytest.raises(KeyboardInterrupt):
+        local.shutdown()
+    assert not local.is_initialized()
+    del actor
+    local.init(local_mode=True)
+    assert local.get(add.remote(1)) == 2
