@@ -75,13 +75,17 @@ cdef bytes value_bytes(ObjectRef ref):
     """The bytes of a ready object."""
     cdef ValueBytes value
     cdef const byte_t* data
-    if ref.entry.holding == Holding.kStored:
+    if ref.entry.holding != Holding.kStored:
+        value = ObjectTable.inline_value(ref.entry)
+        return PyBytes_FromStringAndSize(<const char*> value.data, value.size)
+    pin_value(ref)
+    try:
         data = ref.session.client.resolve(ref.entry.where)
         if data == NULL:
-            raise corrupt_value()
+            raise lost(ref)
         return PyBytes_FromStringAndSize(<const char*> data, ref.entry.where.size)
-    value = ObjectTable.inline_value(ref.entry)
-    return PyBytes_FromStringAndSize(<const char*> value.data, value.size)
+    finally:
+        ref.entry.presence.unpin()
 
 
 def free_actor(uint64_t number):

@@ -247,3 +247,21 @@ def test_the_usual_mode_follows_after_it():
     bolide.shutdown()
     bolide.init(num_cpus=1)
     assert bolide.get(bolide.remote(os.getpid).remote()) != os.getpid()
+
+
+def test_an_exception_that_went_to_the_disk_reaches_dependents(tmp_path):
+    mib = 1 << 20
+    bolide.init(
+        local_mode=True, object_store_memory=64 * mib, object_spilling_directory=str(tmp_path)
+    )
+
+    @bolide.remote
+    def fail():
+        raise ValueError("x" * (8 * mib))
+
+    failed = fail.remote()
+    kept = [bolide.put(np.zeros(mib)) for _ in range(16)]  # twice what there is room for
+    assert _runtime._node.stats()["store"]["spilled_objects"] > 0
+    with pytest.raises(ValueError, match="ValueError: xxx"):
+        bolide.get(add.remote(failed))
+    del kept
