@@ -145,7 +145,7 @@ def exit_actor() -> None:
     """
     from . import _actor_worker
 
-    actor = _actor_worker.current
+    actor = _actor_worker.current_actor()
     if actor is None:
         raise TypeError(
             "exit_actor API is called on a non-actor worker. Call this API inside an actor method "

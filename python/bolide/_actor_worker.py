@@ -2,7 +2,7 @@
 
 It is not the loop that takes calls (`bolide._hot`) and not the event loop of async actors
 (`bolide._actor_async`). Thread safety: the constructor runs before any other thread; afterwards
-`current` does not change.
+the actor of the process does not change.
 """
 
 from __future__ import annotations
@@ -44,9 +44,16 @@ class Actor:
         self.graceful = True
 
 
-current: Actor | None = None  # the actor of this process
+_actor: Actor | None = None  # of this process
 # Of an actor that runs several calls at a time: the one that runs in this thread or coroutine.
 current_call: ContextVar[_hot.ActorCall | None] = ContextVar("bolide_actor_call", default=None)
+
+
+def current_actor() -> Actor | None:
+    """The actor whose code runs here: of the process, or of the thread if an engine runs calls."""
+    session = _hot.current_session()
+    engine = None if session is None else session.engine
+    return _actor if engine is None else engine.actor()
 
 
 class Constructor:
@@ -58,8 +65,8 @@ class Constructor:
         self._restarts = restarts
 
     def __call__(self, spec: tuple, *args: Any, **kwargs: Any) -> None:
-        global current
-        actor = current = Actor(self._id, self._restarts, spec)
+        global _actor
+        actor = _actor = Actor(self._id, self._restarts, spec)
         runner: Any = None
         if actor.is_async:
             from ._actor_async import LoopRunner
@@ -90,17 +97,16 @@ def _method(actor: Actor, name: str) -> tuple[Callable[..., Any], str, None, boo
 
 def bound_method(actor: Actor, name: str) -> Callable[..., Any]:
     """A method of the instance, or one that each actor has."""
-    built_in = {"__ray_ready__": _ready, "__ray_call__": _call, "__ray_terminate__": _terminate}
+
+    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(actor.instance, *args, **kwargs)
+
+    built_in = {"__ray_ready__": _ready, "__ray_call__": call, "__ray_terminate__": _terminate}
     return getattr(actor.instance, name, None) or built_in[name]
 
 
 def _ready() -> bool:
     return True
-
-
-def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    assert current is not None
-    return function(current.instance, *args, **kwargs)
 
 
 def _terminate() -> None:
@@ -162,13 +168,13 @@ def _give_up_grace(actor: Actor | None) -> None:
 
 def finish() -> None:
     """What is done in an actor's process before it ends by itself: cleaning up, exit handlers."""
-    if current is None:
+    if _actor is None:
         return
     import atexit
 
-    shut_down(current)
-    current.instance = None
-    _hot.set_actor(None, None, current.class_name, {}, None)
+    shut_down(_actor)
+    _actor.instance = None
+    _hot.set_actor(None, None, _actor.class_name, {}, None)
     atexit._run_exitfuncs()
 
 

@@ -47,8 +47,9 @@ def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:
 
 def _worker_watches() -> bool:
     """Whether this is the worker of an async actor, whose event loop is told what becomes ready."""
-    actor = sys.modules.get("bolide._actor_worker")
-    return actor is not None and actor.current is not None and actor.current.is_async
+    module = sys.modules.get("bolide._actor_worker")
+    actor = None if module is None else module.current_actor()
+    return actor is not None and actor.is_async
 
 
 async def await_ref(ref: _hot.ObjectRef) -> Any:

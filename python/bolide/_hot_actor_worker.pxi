@@ -51,7 +51,7 @@ cdef bint ends_actor(Session session, TaskHeader* header, object error, object f
     from . import _actor_worker
     in_constructor = header.flags & F_ACTOR_CREATION != 0
     name = "?" if function is None else function[1]
-    kind, data, status = _actor_worker.end_of(_actor_worker.current, error, in_constructor, name)
+    kind, data, status = _actor_worker.end_of(_actor_worker.current_actor(), error, in_constructor, name)
     if kind is None:
         return False
     flush_partial_output()

@@ -6,9 +6,9 @@ Follows Ray's page "Runtime Context". Thread safety: reads only.
 from __future__ import annotations
 
 import os
-import sys
 
 from . import _hot, _job
+from ._actor_worker import actor_id_of, current_actor
 from ._runtime import need_session as _session
 
 TYPE_CHECKING = False
@@ -115,16 +115,14 @@ class RuntimeContext:
 
     def get_actor_id(self) -> str | None:
         """The id of this actor as 32 hexadecimal digits; None outside of actors."""
-        actor = _actor()
+        actor = current_actor()
         if actor is None:
             return None
-        from ._actor_worker import actor_id_of
-
         return actor_id_of(actor).hex()
 
     def get_actor_name(self) -> str | None:
         """The name of this actor, "" if it has none; None outside of actors."""
-        actor = _actor()
+        actor = current_actor()
         return None if actor is None else actor.name
 
     @property
@@ -153,7 +151,7 @@ class RuntimeContext:
             return False  # who could cancel it waits for its end
         if session is None or not session.is_worker:
             raise RuntimeError("is_canceled() can only be asked in a task or in an actor's method")
-        actor = _actor()
+        actor = current_actor()
         if actor is not None and actor.is_async:
             raise RuntimeError(
                 "is_canceled() is not supported in async actors: their coroutines are cancelled as "
@@ -174,13 +172,8 @@ def get_runtime_context() -> RuntimeContext:
     return RuntimeContext()
 
 
-def _actor() -> Actor | None:
-    module = sys.modules.get("bolide._actor_worker")
-    return None if module is None else module.current
-
-
 def _need_actor() -> Actor:
-    actor = _actor()
+    actor = current_actor()
     if actor is None:
         raise RuntimeError(
             "this is not an actor; the value is known only in the constructor and methods of one"

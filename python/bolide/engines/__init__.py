@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .._actor_worker import Actor
     from .._hot import ActorHandle, ActorMethod, ObjectRef, RemoteFunction
 
 
@@ -55,6 +56,10 @@ class Engine:
 
     def running(self) -> tuple[int, str | None, str | None]:
         """(number, name, function) of what runs in this thread; 0 and None if nothing does."""
+        raise NotImplementedError
+
+    def actor(self) -> Actor | None:
+        """The actor whose code runs in this thread."""
         raise NotImplementedError
 
     def close(self) -> None:

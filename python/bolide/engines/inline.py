@@ -15,7 +15,7 @@ import struct
 import threading
 from collections import deque
 
-from .. import _actor_worker, _hot
+from .. import _hot
 from . import Engine, subject_of
 from ._inline_actor import PASSED_ON, Instance
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from .._actor_worker import Actor
     from .._core import Node
     from .._hot import ActorHandle, ActorMethod, ObjectRef, RemoteFunction
 
@@ -73,7 +74,11 @@ class InlineEngine(Engine):
 
     def running(self) -> tuple[int, str | None, str | None]:
         stack = self._stack()
-        return stack[-1] if stack else (0, None, None)
+        return stack[-1][0] if stack else (0, None, None)
+
+    def actor(self) -> Actor | None:
+        stack = self._stack()
+        return stack[-1][1] if stack else None
 
     def close(self) -> None:
         while self._actors:
@@ -93,19 +98,17 @@ class InlineEngine(Engine):
         return self._actors[actor]
 
     def run_as(
-        self, call: tuple[int, str | None, str], actor: Any, function: Callable[[], Any]
+        self, call: tuple[int, str | None, str], actor: Actor | None, function: Callable[[], Any]
     ) -> Any:
         """What `function` returns; for what it asks of itself it is that call, in that actor."""
         stack = self._stack()
-        outer, _actor_worker.current = _actor_worker.current, actor
-        stack.append(call)
+        stack.append((call, actor))
         try:
             return function()
         finally:
             stack.pop()
-            _actor_worker.current = outer
 
-    def _stack(self) -> list[tuple[int, str | None, str]]:
+    def _stack(self) -> list[tuple[tuple[int, str | None, str], Actor | None]]:
         if not hasattr(self._running, "stack"):
             self._running.stack = []
         return self._running.stack

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+import threading
 
 import pytest
 
@@ -191,3 +193,41 @@ def test_a_session_is_closed_also_if_ctrl_c_comes_while_actors_are_shut_down(loc
     del actor
     local.init(local_mode=True)
     assert local.get(add.remote(1)) == 2
+
+
+def test_each_thread_knows_its_own_actor(local):
+    """The task begins while the method runs, and ends after it."""
+    steps = {name: threading.Event() for name in ("method", "task", "method is over")}
+    sys.modules[__name__].steps = steps
+
+    @local.remote
+    class Actor:
+        def ask(self):
+            steps = sys.modules[__name__].steps
+            steps["method"].set()
+            assert steps["task"].wait(30)
+            actor_id = bolide.get_runtime_context().get_actor_id()
+            bolide.actor.exit_actor()
+            return actor_id
+
+    @local.remote
+    def task():
+        steps = sys.modules[__name__].steps
+        steps["task"].set()
+        assert steps["method is over"].wait(30)
+        return bolide.get_runtime_context().get_actor_id()
+
+    actor = Actor.remote()
+    outcomes = []
+    thread = threading.Thread(target=lambda: outcomes.append(actor.ask.remote()))
+    thread.start()
+    assert steps["method"].wait(30)
+    other = threading.Thread(target=lambda: outcomes.append(task.remote()))
+    other.start()
+    thread.join()
+    steps["method is over"].set()
+    other.join()
+    with pytest.raises(ActorDiedError, match="exit_actor"):
+        local.get(outcomes[0])
+    assert local.get(outcomes[1]) is None
+    assert local.get_runtime_context().get_actor_id() is None
