@@ -13,6 +13,7 @@ import threading
 
 from .. import _actor_worker, _hot
 from .._actor_methods import DETACHED
+from .._ids import ActorID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Instance:
             with self.lock:
                 self._engine.run_as((self.number, None, name), self.actor, self._construct)
         except PASSED_ON:
+            self.actor.graceful = False
+            self._die(_DIED, self._sentence("its constructor was interrupted."))
             raise
         except BaseException as error:
             self.ended_by(error, name, in_constructor=True)
@@ -129,7 +132,7 @@ class Instance:
         return f"The actor '{name}' (id {self._actor_id}) is dead: {why}".encode("utf-8", "replace")
 
     def _die(self, kind: int, text: bytes) -> None:
-        self.death = struct.pack("<IIQ", kind, 0, self.number) + text
+        self.death = _error(kind, self.number, text)
         _hot.free_actor(self.number)
         self.end()
 
@@ -144,6 +147,17 @@ class Instance:
             return self._loop.run_until_complete(_awaited(awaitable))
         finally:
             asyncio._set_running_loop(outer)
+
+
+def gone(number: int) -> bytes:
+    """The core's error for a call of an actor that nothing is left of."""
+    actor_id = ActorID.of(_hot.current_session().id, number).hex()
+    why = "all handles that count had gone out of scope when it was called."
+    return _error(_DIED, number, f"The actor (id {actor_id}) is dead: {why}".encode())
+
+
+def _error(kind: int, number: int, text: bytes) -> bytes:
+    return struct.pack("<IIQ", kind, 0, number) + text
 
 
 async def _awaited(awaitable: Any) -> Any:

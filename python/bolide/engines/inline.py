@@ -14,10 +14,11 @@ from __future__ import annotations
 import struct
 import threading
 from collections import deque
+from contextlib import nullcontext
 
 from .. import _hot
 from . import Engine, subject_of
-from ._inline_actor import PASSED_ON, Instance
+from ._inline_actor import PASSED_ON, Instance, gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class InlineEngine(Engine):
         instance.start()
 
     def kill(self, actor: int, no_restart: bool) -> None:
-        self._actors[actor].kill(no_restart)
+        instance = self._actors.get(actor)
+        if instance is not None:
+            instance.kill(no_restart)
 
     def running(self) -> tuple[int, str | None, str | None]:
         stack = self._stack()
@@ -93,9 +96,9 @@ class InlineEngine(Engine):
             found = self._functions[ref._id] = _hot.load_exported(ref)[0]
         return found
 
-    def instance(self, actor: int) -> Instance:
-        """The actor with that number."""
-        return self._actors[actor]
+    def instance(self, actor: int) -> Instance | None:
+        """The actor with that number, while it has handles or runs."""
+        return self._actors.get(actor)
 
     def run_as(
         self, call: tuple[int, str | None, str], actor: Actor | None, function: Callable[[], Any]
@@ -157,8 +160,14 @@ class _Call:
         self._dynamic = bool(flags & _DYNAMIC)
         self.number = _hot.put(None)._id  # an id that nothing else has
         self.instance: Instance | None = None
+        self._gone: bytes | None = None  # the error of a call of an actor that nothing is left of
+        self.turn: Any = nullcontext()
         if isinstance(callee, _hot.ActorMethod):
             self.instance = engine.instance(callee._actor_number)
+            if self.instance is None:
+                self._gone = gone(callee._actor_number)
+            else:
+                self.turn = self.instance.lock
             self.function_name = callee._argument_subject(None)
             self._method = callee._info.name
         else:
@@ -168,6 +177,10 @@ class _Call:
 
     def run(self, arguments: Arguments) -> list[ObjectRef]:
         """The objects that the call returns."""
+        with self.turn:
+            return self._run(arguments)
+
+    def _run(self, arguments: Arguments) -> list[ObjectRef]:
         attempt = 0
         while True:
             early = self.early_outcome(arguments)
@@ -190,9 +203,8 @@ class _Call:
 
     def early_outcome(self, arguments: Arguments) -> ObjectRef | None:
         """The error of a call that cannot run: an argument has failed, or the actor is dead."""
-        if self.instance is not None and self.instance.death is not None:
-            return _hot.put_system_error(self.instance.death)
-        return arguments.failed()
+        death = self._gone if self.instance is None else self.instance.death
+        return arguments.failed() if death is None else _hot.put_system_error(death)
 
     def begin(self, arguments: Arguments) -> Any:
         """Calls the function; what it returns, for a coroutine its result."""
@@ -203,10 +215,9 @@ class _Call:
 
     def run_as(self, function: Callable[[], Any]) -> Any:
         """Runs a part of the call."""
-        if self.instance is None:
-            return self._engine.run_as(self._about, None, function)
-        with self.instance.lock:
-            return self._engine.run_as(self._about, self.instance.actor, function)
+        actor = None if self.instance is None else self.instance.actor
+        with self.turn:
+            return self._engine.run_as(self._about, actor, function)
 
     def failure(self, error: BaseException, count: int) -> list[ObjectRef]:
         """What the call returns in place of its values; an actor may end by it."""
@@ -230,9 +241,10 @@ class _Source:
         self._ready: deque[ObjectRef] = deque()
         self._made = 0
         self._items: Iterator[Any] | None = None
-        self._outcome = call.early_outcome(arguments)
-        if self._outcome is None:
-            self._step(lambda: self._begin(arguments))
+        with call.turn:
+            self._outcome = call.early_outcome(arguments)
+            if self._outcome is None:
+                self._step(lambda: self._begin(arguments))
         self._advance(0)
 
     def next(self, taken: int) -> tuple[ObjectRef, ObjectRef | None]:

@@ -231,3 +231,79 @@ def test_each_thread_knows_its_own_actor(local):
         local.get(outcomes[0])
     assert local.get(outcomes[1]) is None
     assert local.get_runtime_context().get_actor_id() is None
+
+
+def test_a_handle_that_does_not_count_finds_a_dead_actor(local):
+    counter = Counter.remote()
+    itself = local.get(counter.me.remote())[2]
+    assert local.get(itself.add.remote()) == 1
+    del counter
+    gc.collect()
+    add.remote(1)
+    with pytest.raises(ActorDiedError, match=r"\(id \w{32}\) is dead: all handles that count had"):
+        local.get(itself.add.remote())
+    with pytest.raises(ActorDiedError):
+        local.get(next(itself.items.remote(2)))
+    local.kill(itself)
+
+
+def test_a_constructor_that_ctrl_c_interrupts_ends_the_actor(local):
+    @local.remote
+    class Interrupted:
+        def __init__(self):
+            raise KeyboardInterrupt
+
+        def call(self):
+            pass
+
+    @local.remote(max_restarts=1)
+    class InterruptedLater:
+        def __init__(self):
+            if bolide.get_runtime_context().was_current_actor_reconstructed:
+                raise KeyboardInterrupt
+
+        def call(self):
+            return 1
+
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted.options(name="detached", lifetime="detached").remote()
+    with pytest.raises(ValueError, match="Failed to look up"):
+        local.get_actor("detached")
+    actor = InterruptedLater.remote()
+    assert local.get(actor.call.remote()) == 1
+    with pytest.raises(KeyboardInterrupt):
+        local.kill(actor, no_restart=False)
+    with pytest.raises(ActorDiedError, match="is dead: its constructor was interrupted"):
+        local.get(actor.call.remote())
+
+
+def test_a_call_that_waited_for_one_that_ended_the_actor_finds_it_dead(local):
+    steps = {name: threading.Event() for name in ("leaving", "leave")}
+    sys.modules[__name__].steps = steps
+
+    @local.remote
+    class Actor:
+        def leave(self):
+            steps = sys.modules[__name__].steps
+            steps["leaving"].set()
+            assert steps["leave"].wait(30)
+            bolide.actor.exit_actor()
+
+        def call(self):
+            pass
+
+    actor = Actor.remote()
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda method=method: outcomes.append(method.remote()))
+        for method in (actor.leave, actor.call)
+    ]
+    threads[0].start()
+    assert steps["leaving"].wait(30)
+    threads[1].start()
+    steps["leave"].set()
+    for thread in threads:
+        thread.join()
+    for ref in outcomes:
+        with pytest.raises(ActorDiedError, match="exit_actor"):
+            local.get(ref)
