@@ -35,6 +35,14 @@ def _passed_an_import(error: BaseException) -> bool:
     return False
 
 
+def force_error() -> ValueError:
+    """What `cancel` with `force` raises for a call of an actor."""
+    return ValueError(
+        "force=True is not supported for actor tasks: it would end the actor with its state and "
+        "other calls; leave it out, or use kill()"
+    )
+
+
 def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
     """Cancels the task that makes an object; returns at once.
 
@@ -52,6 +60,7 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
 
     Raises:
         TypeError: `ref` is something else.
+        ValueError: `force`, and it is a call of an actor.
 
     Example:
         >>> ref = search.remote(problem)
@@ -61,7 +70,7 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True) -> None:
     """
     if isinstance(ref, ObjectRefGenerator):
         if ref._source is not None:
-            ref._source.cancel()
+            ref._source.cancel(force)
             return
         ref = ref.completed()
     if not isinstance(ref, ObjectRef):

@@ -9,14 +9,17 @@ def cancel_object(ObjectRef ref not None, bint force, bint recursive):
     """Ends the task that makes the object of `ref`: see bolide.cancel."""
     if ref.session is not _session or not ref.session.alive:
         raise_closed(ref.session)
+    if force and is_actor_call(ref):
+        from ._cancel import force_error
+        raise force_error()
+    if ref.session.engine is None:  # else what was called has ended
+        native.cancel(ref.session.client, ref.entry, force, recursive)
+
+
+cdef bint is_actor_call(ObjectRef ref) except -1:
     if ref.session.engine is not None:
-        return  # what was called has ended
-    if force and native.is_actor_call(ref.session.client, ref.entry):
-        raise ValueError(
-            "force=True is not supported for actor tasks: it would end the actor with its state and "
-            "other calls; leave it out, or use kill()"
-        )
-    native.cancel(ref.session.client, ref.entry, force, recursive)
+        return ref.session.engine.is_actor_call(ref)
+    return native.is_actor_call(ref.session.client, ref.entry)
 
 
 def handle_interrupt(signal, frame):

@@ -228,7 +228,7 @@ cdef inline int send_item(Session session, uint64_t sequence, uint64_t index, ob
     return 0
 
 
-cdef int check_item_count(uint64_t count, uint64_t before, object name) except -1:
+cpdef int check_item_count(uint64_t count, uint64_t before, object name) except -1:
     """Raises if a task has ended before the items that an earlier attempt of it has sent."""
     if count < before:
         from .exceptions import StreamingGeneratorReplayInconsistentError

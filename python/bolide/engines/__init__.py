@@ -54,6 +54,10 @@ class Engine:
         """Ends an actor, given by the number of its object."""
         raise NotImplementedError
 
+    def is_actor_call(self, ref: ObjectRef) -> bool:
+        """Whether a call of an actor has returned this object."""
+        raise NotImplementedError
+
     def running(self) -> tuple[int, str | None, str | None]:
         """(number, name, function) of what runs in this thread; 0 and None if nothing does."""
         raise NotImplementedError

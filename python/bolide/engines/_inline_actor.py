@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What ends the program or the debugger's session, and is no outcome of a task.
 PASSED_ON = (KeyboardInterrupt, bdb.BdbQuit)
-_DIED, _INIT_FAILED = 16, 19  # node::SystemErrorKind
+_DIED, _UNAVAILABLE, _INIT_FAILED = 16, 17, 19  # node::SystemErrorKind
 
 
 class Instance:
@@ -88,22 +88,32 @@ class Instance:
             self.actor.graceful = False
             self._die(_DIED, self._sentence("it was killed by kill()."))
             return
-        self._restarts -= 1
-        self.actor = _actor_worker.Actor(self.number, self.actor.restarts + 1, self._spec)
-        self.start()
+        self._start_again()
 
-    def ended_by(self, error: BaseException, name: str, in_constructor: bool = False) -> bool:
-        """Whether an exception that a call has raised ends the actor; then it is dead."""
+    def ended_by(
+        self, error: BaseException, name: str, in_constructor: bool = False
+    ) -> bytes | None:
+        """The core's error for a call whose exception has ended the actor; None if it goes on.
+
+        That is `death`, unless it exited with a status and was made anew, as if a worker had died.
+        """
         kind, data, status = _actor_worker.end_of(self.actor, error, in_constructor, name)
         if kind is None:
-            return False
+            return None
         if kind == _actor_worker.CONSTRUCTOR:
             self._die(_INIT_FAILED, data)
         elif kind == _actor_worker.INTENDED:
             self._die(_DIED, self._sentence(data.decode("utf-8", "replace") + "."))
-        else:
+        elif in_constructor or self._restarts == 0:
             self._die(_DIED, self._sentence(f"it exited with status {status}."))
-        return True
+        else:
+            self._start_again()
+            text = (
+                f"{name!r} exited with status {status}, and its actor is being started again; set "
+                "max_task_retries if calls may run more than once"
+            )
+            return _error(_UNAVAILABLE, self.number, text.encode("utf-8", "replace"))
+        return self.death
 
     def end(self) -> None:
         """Lets go of the instance."""
@@ -115,10 +125,17 @@ class Instance:
                 lambda: _actor_worker.shut_down(actor, PASSED_ON),
             )
         finally:
-            actor.instance = self._kept = None
+            actor.instance = None
             loop, self._loop = self._loop, None
             if loop is not None:
                 loop.close()
+
+    def _start_again(self) -> None:
+        self._restarts -= 1  # of -1, for any number, it never becomes 0
+        self.actor.graceful = False
+        self.end()
+        self.actor = _actor_worker.Actor(self.number, self.actor.restarts + 1, self._spec)
+        self.start()
 
     def _construct(self) -> None:
         failed = self._arguments.failed()
@@ -133,6 +150,7 @@ class Instance:
 
     def _die(self, kind: int, text: bytes) -> None:
         self.death = _error(kind, self.number, text)
+        self._kept = None
         _hot.free_actor(self.number)
         self.end()
 

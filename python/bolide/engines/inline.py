@@ -17,6 +17,7 @@ from collections import deque
 from contextlib import nullcontext
 
 from .. import _hot
+from .._cancel import force_error
 from . import Engine, subject_of
 from ._inline_actor import PASSED_ON, Instance, gone
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _DYNAMIC, _STREAMING = 64, 4  # ipc::TaskFlags
 _CANCELLED, _END_OF_STREAM = 6, 8  # node::SystemErrorKind
 _AHEAD = 10_000  # items of a generator without a limit of its own
+_MANY = 1000  # results of actors, before it is asked which of them are gone
 
 
 class InlineEngine(Engine):
@@ -41,6 +43,8 @@ class InlineEngine(Engine):
         self._node = node
         self._functions: dict[int, Any] = {}  # by the number of their object
         self._actors: dict[int, Instance] = {}
+        self._of_actors: set[int] = set()  # numbers of what calls of actors have returned
+        self._most_of_actors = _MANY
         self._running = threading.local()
 
     def call(
@@ -50,8 +54,10 @@ class InlineEngine(Engine):
         call = _Call(self, callee)
         arguments = Arguments(args, kwargs, callee)
         if call.streams:
-            return _hot.make_source_generator(_Source(call, arguments))
+            return _hot.make_source_generator(_Source(call, arguments, callee))
         refs = call.run(arguments)
+        if call.of_actor:
+            self._note_of_actor(refs)
         return refs if call.returns > 1 else refs[0] if refs else None
 
     def create_actor(
@@ -74,6 +80,9 @@ class InlineEngine(Engine):
         instance = self._actors.get(actor)
         if instance is not None:
             instance.kill(no_restart)
+
+    def is_actor_call(self, ref: ObjectRef) -> bool:
+        return ref._id in self._of_actors
 
     def running(self) -> tuple[int, str | None, str | None]:
         stack = self._stack()
@@ -115,6 +124,14 @@ class InlineEngine(Engine):
         if not hasattr(self._running, "stack"):
             self._running.stack = []
         return self._running.stack
+
+    def _note_of_actor(self, refs: list[ObjectRef]) -> None:
+        """Remembers whose results these are; those that are gone are looked for now and then."""
+        found = self._of_actors
+        found.update(ref._id for ref in refs)
+        if len(found) > self._most_of_actors:
+            found.difference_update([n for n in list(found) if not self._node.references(n)])
+            self._most_of_actors = _MANY + 2 * len(found)
 
     def _forget_unreferenced(self) -> None:
         """Ends actors without handles and drops functions; the core counts the references."""
@@ -162,7 +179,8 @@ class _Call:
         self.instance: Instance | None = None
         self._gone: bytes | None = None  # the error of a call of an actor that nothing is left of
         self.turn: Any = nullcontext()
-        if isinstance(callee, _hot.ActorMethod):
+        self.of_actor = isinstance(callee, _hot.ActorMethod)
+        if self.of_actor:
             self.instance = engine.instance(callee._actor_number)
             if self.instance is None:
                 self._gone = gone(callee._actor_number)
@@ -186,7 +204,7 @@ class _Call:
             early = self.early_outcome(arguments)
             if early is not None:
                 return [_hot.put_copy(early) for _ in range(self.returns)]
-            again = self._retry_on is not None and (self._retries < 0 or attempt < self._retries)
+            again = self._retry_on is not None and self._has_left(attempt)
             try:
                 return self.run_as(
                     lambda: _hot.put_results(  # runs before the next turn
@@ -197,8 +215,9 @@ class _Call:
             except PASSED_ON:
                 raise
             except BaseException as error:
-                if not (again and self._wants_retry(error)):
-                    return self.failure(error, self.returns)
+                outcome = self.outcome_of(error, attempt, self.returns)
+            if outcome is not None:
+                return outcome
             attempt += 1
 
     def early_outcome(self, arguments: Arguments) -> ObjectRef | None:
@@ -219,32 +238,45 @@ class _Call:
         with self.turn:
             return self._engine.run_as(self._about, actor, function)
 
-    def failure(self, error: BaseException, count: int) -> list[ObjectRef]:
-        """What the call returns in place of its values; an actor may end by it."""
-        if self.instance is None:
-            return _hot.put_errors(count, error, self.function_name, {})
-        if self.instance.ended_by(error, self.function_name):
-            return [_hot.put_system_error(self.instance.death) for _ in range(count)]
-        return _hot.put_errors(count, error, self.function_name, self.instance.error_fields)
+    def outcome_of(self, error: BaseException, attempt: int, count: int) -> list[ObjectRef] | None:
+        """What the call gives in place of values after this exception; None: it is to run again.
 
-    def _wants_retry(self, error: BaseException) -> bool:
-        from .._retries import wants_retry
+        An actor may end by it, or begin again.
+        """
+        fields: dict[str, str] = {}
+        if self.instance is not None:
+            end = self.instance.ended_by(error, self.function_name)
+            if end is not None:
+                if end is not self.instance.death and self._has_left(attempt):
+                    return None
+                return [_hot.put_system_error(end) for _ in range(count)]
+            fields = self.instance.error_fields
+        if self._retry_on is not None and self._has_left(attempt):
+            from .._retries import wants_retry
 
-        return wants_retry(error, self._retry_on)
+            if wants_retry(error, self._retry_on):
+                return None
+        return _hot.put_errors(count, error, self.function_name, fields)
+
+    def _has_left(self, attempt: int) -> bool:
+        """Whether there may be another attempt after this one, counted from 0."""
+        return self._retries < 0 or attempt < self._retries
 
 
 class _Source:
     """What makes the references of an ObjectRefGenerator (`_hot_stream.pxi`)."""
 
-    def __init__(self, call: _Call, arguments: Arguments) -> None:
+    def __init__(self, call: _Call, arguments: Arguments, callee: Any) -> None:
         self._call = call
+        self._callee = callee  # whose handle keeps the actor until the last item
+        self._arguments: Any = arguments
+        self._attempt = 0
+        self._yielded = 0  # items of this attempt
+        self._made = 0  # of all: no attempt gives again what an earlier one gave
         self._ready: deque[ObjectRef] = deque()
-        self._made = 0
         self._items: Iterator[Any] | None = None
-        with call.turn:
-            self._outcome = call.early_outcome(arguments)
-            if self._outcome is None:
-                self._step(lambda: self._begin(arguments))
+        self._outcome: ObjectRef | None = None
+        self._start()
         self._advance(0)
 
     def next(self, taken: int) -> tuple[ObjectRef, ObjectRef | None]:
@@ -262,31 +294,47 @@ class _Source:
             self._step(self._take)
         return self._outcome
 
-    def cancel(self) -> None:
-        """No more is made."""
-        if self._outcome is None:
-            text = f"{self._call.number:016x}It is a call of {self._call.function_name!r}."
-            self._outcome = _hot.put_system_error(struct.pack("<II", _CANCELLED, 0) + text.encode())
-            self._items = None
+    def cancel(self, force: bool) -> None:
+        """No more is made. ValueError: `force` for a call of an actor."""
+        if self._outcome is not None:
+            return
+        if force and self._call.of_actor:
+            raise force_error()
+        text = f"{self._call.number:016x}It is a call of {self._call.function_name!r}."
+        self._end(_hot.put_system_error(struct.pack("<II", _CANCELLED, 0) + text.encode()))
 
     def _advance(self, taken: int) -> None:
         while self._outcome is None and self._made - taken < (self._call.limit or _AHEAD):
             self._step(self._take)
 
-    def _begin(self, arguments: Arguments) -> None:
+    def _start(self) -> None:
+        """Begins an attempt."""
+        self._yielded = 0
+        with self._call.turn:
+            early = self._call.early_outcome(self._arguments)
+            if early is None:
+                self._step(self._begin)
+            else:
+                self._end(early)
+
+    def _begin(self) -> None:
         from .._generators import items_of
 
-        self._items = items_of(self._call.begin(arguments))
+        self._items = items_of(self._call.begin(self._arguments))
 
     def _take(self) -> None:
         assert self._items is not None
+        name = self._call.function_name
         try:
             item = next(self._items)
         except StopIteration:
-            self._outcome = _hot.put(None)
-        else:
+            _hot.check_item_count(self._yielded, self._made, name)
+            self._end(_hot.put(None))
+            return
+        self._yielded += 1
+        if self._yielded > self._made:
+            self._ready += _hot.put_results(1, item, name, False, False)
             self._made += 1
-            self._ready += _hot.put_results(1, item, self._call.function_name, False, False)
 
     def _step(self, function: Callable[[], None]) -> None:
         try:
@@ -294,7 +342,16 @@ class _Source:
         except PASSED_ON:
             raise
         except BaseException as error:
-            (self._outcome,) = self._call.failure(error, 1)
+            outcome = self._call.outcome_of(error, self._attempt, 1)
+            if outcome is None:
+                self._attempt += 1
+                self._start()
+            else:
+                self._end(outcome[0])
+
+    def _end(self, outcome: ObjectRef) -> None:
+        self._outcome = outcome
+        self._items = self._arguments = self._callee = None
 
 
 def _end_of_stream() -> ObjectRef:

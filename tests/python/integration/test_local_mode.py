@@ -12,7 +12,11 @@ import pytest
 
 import bolide
 from bolide import _runtime
-from bolide.exceptions import RayTaskError, TaskCancelledError
+from bolide.exceptions import (
+    RayTaskError,
+    StreamingGeneratorReplayInconsistentError,
+    TaskCancelledError,
+)
 
 
 @bolide.remote
@@ -265,3 +269,36 @@ def test_an_exception_that_went_to_the_disk_reaches_dependents(tmp_path):
     with pytest.raises(ValueError, match="ValueError: xxx"):
         bolide.get(add.remote(failed))
     del kept
+
+
+def test_a_generator_that_is_retried_repeats_no_item(local, journal):
+    @local.remote(
+        max_retries=2, retry_exceptions=[ValueError], _generator_backpressure_num_objects=1
+    )
+    def count(n, until):
+        journal.note("began")
+        yield from range(n)
+        if len(journal.lines()) < until:
+            raise ValueError("not yet")
+        yield n
+
+    assert [local.get(ref) for ref in count.remote(3, 3)] == [0, 1, 2, 3]
+    assert journal.lines() == ["began"] * 3
+    with pytest.raises(ValueError, match="not yet"):
+        for ref in count.remote(3, 9):
+            local.get(ref)
+
+
+def test_a_generator_that_yields_less_when_it_is_retried_is_inconsistent(local, journal):
+    @local.remote(max_retries=1, retry_exceptions=True)
+    def shrink():
+        journal.note("began")
+        if len(journal.lines()) == 1:
+            yield from range(3)
+            raise ValueError
+        yield 0
+
+    items = shrink.remote()
+    assert [local.get(next(items)) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(StreamingGeneratorReplayInconsistentError, match="yielded 1 items when it"):
+        local.get(next(items))

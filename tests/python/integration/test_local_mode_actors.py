@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import bolide
-from bolide.exceptions import ActorDiedError, RayActorError
+from bolide.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 
 @bolide.remote
@@ -307,3 +307,81 @@ def test_a_call_that_waited_for_one_that_ended_the_actor_finds_it_dead(local):
     for ref in outcomes:
         with pytest.raises(ActorDiedError, match="exit_actor"):
             local.get(ref)
+
+
+def test_calls_of_actors_cannot_be_cancelled_by_force(local):
+    counter = Counter.remote()
+    limited = counter.items.options(_generator_backpressure_num_objects=1).remote(3)
+    for made in (counter.add.remote(), limited):
+        with pytest.raises(ValueError, match="force=True is not supported for actor tasks"):
+            local.cancel(made, force=True)
+        local.cancel(made)
+    local.cancel(add.remote(1), force=True)
+
+
+def test_which_calls_were_of_actors_is_forgotten_with_their_results(local):
+    counter = Counter.remote()
+    kept = counter.add.remote()
+    for _ in range(5000):
+        counter.add.remote()
+    assert len(bolide._hot.current_session().engine._of_actors) < 2000
+    with pytest.raises(ValueError, match="force=True"):
+        local.cancel(kept, force=True)
+
+
+@bolide.remote
+class Exits:
+    def __init__(self, journal):
+        self.journal = journal
+        journal.note("began")
+
+    def exit(self, status):
+        if len(self.journal.lines()) == 1:
+            sys.exit(status)
+        return len(self.journal.lines())
+
+    def __ray_shutdown__(self):
+        self.journal.note("shut down")
+
+
+def test_an_exit_with_a_status_counts_a_restart(local, journal):
+    actor = Exits.options(max_restarts=1).remote(journal)
+    with pytest.raises(ActorUnavailableError, match="exited with status 3.*being started again"):
+        local.get(actor.exit.remote(3))
+    assert local.get(actor.exit.remote(3)) == 2
+    assert journal.lines() == ["began", "began"]
+
+
+def test_a_call_that_exited_with_a_status_is_retried_if_it_may(local, journal):
+    actor = Exits.options(max_restarts=-1, max_task_retries=1).remote(journal)
+    assert local.get(actor.exit.remote(3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("restarts", "status", "sentence"),
+    [(0, 3, "it exited with status 3"), (1, 0, r"called sys.exit\(0\)")],
+)
+def test_other_exits_are_the_end(local, journal, restarts, status, sentence):
+    actor = Exits.options(max_restarts=restarts, max_task_retries=1).remote(journal)
+    with pytest.raises(ActorDiedError, match=sentence):
+        local.get(actor.exit.remote(status))
+    assert journal.lines() == ["began"] + ["shut down"] * (status == 0)
+
+
+def test_a_generator_keeps_its_actor_until_the_last_item(local, journal):
+    @local.remote
+    class Items:
+        def items(self, n):
+            yield from range(n)
+
+        def __ray_shutdown__(self):
+            journal.note("shut down")
+
+    items = Items.remote().items.options(_generator_backpressure_num_objects=1).remote(3)
+    assert local.get(next(items)) == 0
+    local.get(add.remote(1))
+    gc.collect()
+    assert journal.lines() == []
+    assert [local.get(ref) for ref in items] == [1, 2]
+    local.get(add.remote(1))
+    assert journal.lines() == ["shut down"]
