@@ -106,6 +106,9 @@ cdef int bring_back(Session session, TaskView* task, Dependencies read) except -
             owner = <ObjectRef> read.owners[<Py_ssize_t> i]
             pin_value(owner)
             read.found[i].data = <const uint8_t*> session.client.resolve(owner.entry.where)
+            if read.found[i].data == NULL:
+                owner.entry.presence.unpin()  # else `read` does that
+                raise lost(owner)
     return 0
 
 
