@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", action="store_true", dest="module", help="PROGRAM is a module, as for python -m"
     )
-    parser.add_argument("program", metavar="PROGRAM", help="the file to run")
+    # Not two arguments: argparse would take a "--" between them for itself.
     parser.add_argument(
-        "arguments", metavar="...", nargs=argparse.REMAINDER, help="the arguments of the program"
+        "command", metavar="PROGRAM", nargs=argparse.PARSER, help="the file to run; its arguments"
     )
 
 
@@ -29,9 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the program; what it raises is printed as Python would."""
     from bolide import _drop_in
 
-    program = arguments.program
+    command = arguments.command
+    if command[0] == "--":  # argparse of Python 3.11 leaves it there
+        del command[0]
+    program = command[0]
     _drop_in.install()
-    sys.argv = [program, *arguments.arguments]
+    sys.argv = command
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd() if arguments.module else os.path.dirname(os.path.abspath(program))
     try:

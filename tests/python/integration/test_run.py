@@ -224,3 +224,14 @@ def test_a_process_that_did_not_ask_is_not_touched(ray):
 
     assert ray.get(seen.remote()) == (False, False)
     assert not any("_drop_in" in getattr(type(f), "__module__", "") for f in sys.meta_path)
+
+
+@pytest.mark.parametrize("arguments", [["--"], ["--", "x"], ["x", "--", "-m"], ["-m", "-h", "--"]])
+def test_every_argument_behind_the_program_is_its_own(run_program, arguments):
+    done = run_program("import sys; print(*sys.argv[1:])", *arguments)
+    assert printed(done) == [" ".join(arguments)]
+
+
+def test_the_program_may_come_behind_two_dashes(run_program):
+    done = run_program("import sys; print(*sys.argv[1:])", "--", options=["--"])
+    assert printed(done) == ["--"]
