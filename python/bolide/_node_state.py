@@ -123,7 +123,9 @@ def totals(
 
     cpus = quantity("num_cpus", num_cpus)
     if cpus is None:
-        cpus = float(_config.get("num_cpus") or _core.usable_cores())
+        cpus = _config.get("num_cpus")
+    if cpus is None:
+        cpus = float(_core.usable_cores())
     found = [
         ("GPU", gpus),
         ("memory", float(_core.total_memory())),
@@ -140,7 +142,7 @@ def totals(
                 "num_cpus, num_gpus and object_store_memory for the others"
             )
         found.append((name, quantity(f"resources[{name!r}]", value) or 0.0))
-    return cpus, [(name, amount) for name, amount in found if amount]
+    return float(cpus), [(name, amount) for name, amount in found if amount]
 
 
 def quantity(name: str, value: Any) -> float | None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bolide import _config
+from bolide import _config, _node_state
 
 
 def test_defaults():
@@ -106,3 +106,10 @@ def test_describe_shows_every_setting_and_where_it_comes_from():
 
 def test_describe_of_the_real_environment_never_raises():
     assert "BOLIDE_NUM_CPUS" in _config.describe(os.environ)
+
+
+def test_no_cpus_is_a_number_of_cpus(monkeypatch):
+    monkeypatch.setenv("BOLIDE_NUM_CPUS", "0")
+    assert _node_state.totals(None, 0.0, None, 1)[0] == 0.0
+    monkeypatch.setenv("BOLIDE_NUM_CPUS", "")
+    assert _node_state.totals(None, 0.0, None, 1)[0] > 0.0
