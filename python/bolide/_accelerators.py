@@ -10,8 +10,10 @@ Follows Ray's page "Accelerator support".
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 
 _VARIABLE = "CUDA_VISIBLE_DEVICES"
+_NONE = "-1", "NoDevFiles"  # what programs write there for no GPU
 _DEVICES = "/proc/driver/nvidia/gpus"
 
 _known: list[str] = []  # what devices 0, 1, ... of the node are called
@@ -28,7 +30,7 @@ def find(num_gpus: float | None) -> tuple[float, list[str]]:
         ValueError: CUDA_VISIBLE_DEVICES names fewer than the user said.
     """
     visible = os.environ.get(_VARIABLE)
-    names = None if visible is None else [word for word in visible.split(",") if word.strip()]
+    names = None if visible is None else _named(visible)
     if num_gpus is None:
         names = [str(i) for i in range(len(_listed()))] if names is None else names
         return float(len(names)), names
@@ -38,6 +40,12 @@ def find(num_gpus: float | None) -> tuple[float, list[str]]:
             "for no more, or change the variable"
         )
     return num_gpus, names or [str(i) for i in range(-int(-num_gpus // 1))]
+
+
+def _named(visible: str) -> list[str]:
+    """The GPUs that a value of CUDA_VISIBLE_DEVICES names: for CUDA it ends at one that is none."""
+    words = (word.strip() for word in visible.split(","))
+    return [word for word in takewhile(lambda word: word not in _NONE, words) if word]
 
 
 def kind() -> str | None:

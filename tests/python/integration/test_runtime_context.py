@@ -285,3 +285,19 @@ def test_wrong_selectors_are_refused(wrong, sentence):
 def test_wrong_labels_are_refused(wrong, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):
         bolide.init(labels=wrong)
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        ("0, 1", ["0", "1"]),
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("2,-1,3", ["2"]),
+        (" GPU-8f0a , NoDevFiles", ["GPU-8f0a"]),
+    ],
+)
+def test_the_list_of_visible_gpus_ends_where_cuda_ends_it(monkeypatch, visible, names):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _accelerators.find(None) == (float(len(names)), names)
