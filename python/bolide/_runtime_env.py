@@ -77,9 +77,15 @@ def environ(env: dict[str, Any]) -> dict[str, str]:
 
 
 def search_path(env: dict[str, Any]) -> list[str]:
-    """What comes first in a worker's sys.path."""
+    """What comes first in a worker's sys.path.
+
+    PYTHONPATH is among it: Python reads that when it starts, and a worker is forked later.
+    """
     found = [env["working_dir"]] if "working_dir" in env else []
-    return found + [os.path.dirname(path) for path in env.get("py_modules", ())]
+    found += [os.path.dirname(path) for path in env.get("py_modules", ())]
+    if "PYTHONPATH" in env.get("env_vars", {}):
+        found += filter(None, environ(env)["PYTHONPATH"].split(os.pathsep))
+    return found
 
 
 def _variables(given: Any) -> dict[str, str]:

@@ -106,3 +106,26 @@ def test_an_environment_of_a_task_is_not_carried_out_yet():
 def test_an_empty_one_is_none():
     bolide.init(num_cpus=1, runtime_env={"env_vars": {}, "working_dir": None, "config": {}})
     assert bolide.get_runtime_context().runtime_env == {}
+
+
+def test_pythonpath_is_searched_behind_the_other_folders(package, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "of the driver"))
+    (tmp_path / "work").mkdir()
+    folders = f"{package.parent}{os.pathsep}{os.pathsep}${{PYTHONPATH}}"
+    bolide.init(
+        num_cpus=1,
+        runtime_env={
+            "env_vars": {"PYTHONPATH": folders},
+            "working_dir": str(tmp_path / "work"),
+        },
+    )
+
+    @bolide.remote
+    def look():
+        import a_package
+
+        return a_package.VALUE, sys.path[:3]
+
+    wanted = [tmp_path / "work", package.parent, tmp_path / "of the driver"]
+    assert bolide.get(look.remote()) == (5, [str(folder) for folder in wanted])
+    assert str(package.parent) not in sys.path
