@@ -14,6 +14,7 @@ the order in which a task meets them:
     _hot_resident.pxi arrays that are written in the store, and what lies there already
     _hot_decode.pxi   bytes -> values; stored ones become read-only views
     _hot_call.pxi     RemoteFunction: encode, submit, hand out references
+    _hot_call_arguments.pxi  their arguments, and those of calls of actors
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
     _hot_actor_node.pxi    making, finding and killing actors
     _hot_repeat.pxi   large arguments that are passed again and again
@@ -129,6 +130,7 @@ include "_hot_pickle.pxi"
 include "_hot_resident.pxi"
 include "_hot_decode.pxi"
 include "_hot_call.pxi"
+include "_hot_call_arguments.pxi"
 include "_hot_actor.pxi"
 include "_hot_actor_node.pxi"
 include "_hot_context.pxi"

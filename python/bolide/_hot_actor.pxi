@@ -266,7 +266,7 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
         raise_closed(self.actor.session)
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:
-        check_method_arguments(self, args, n, names)
+        check_arguments(self, args, n, names)
     if self.limited and session.worker != NULL:
         check_pending(self, session)
 
@@ -306,21 +306,6 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
     return make_refs(session, first, self.returns)
 
 
-cdef int encode_arguments(Encoder encoder, Session session, object callee, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
-    """The arguments of a call: their number, the positional ones, the named ones."""
-    cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
-    cdef Py_ssize_t i
-    encoder.put_u32(<uint32_t> n)
-    encoder.put_u32(<uint32_t> named)
-    for i in range(n):
-        encode_argument(encoder, session, <object> args[i], callee, i)
-    for i in range(named):
-        key = <object> PyTuple_GET_ITEM(<object> names, i)
-        encoder.encode_plain(key, 0)
-        encode_argument(encoder, session, <object> args[n + i], callee, key)
-    return 0
-
-
 cdef object actor_method_remote(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names):
     return call_method(<ActorMethod> self, args, n, names)
 
@@ -347,20 +332,3 @@ cdef PyMethodDef _actor_method_remote = PyMethodDef(
     <PyTypeObject*> ActorMethod, &_actor_method_remote
 )
 PyType_Modified(<PyTypeObject*> ActorMethod)
-
-
-cdef int check_method_arguments(ActorMethod self, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
-    """Raises the TypeError that calling the method would raise."""
-    from ._actor_methods import check_call
-    positional, named = arguments_of(args, n, names)
-    check_call(self._argument_subject(None), self._info.parameters, positional, named)
-    return 0
-
-
-cdef tuple arguments_of(PyObject** args, Py_ssize_t n, PyObject* names):
-    cdef Py_ssize_t i
-    named = {}
-    if names != NULL:
-        for i in range(PyTuple_GET_SIZE(<object> names)):
-            named[<object> PyTuple_GET_ITEM(<object> names, i)] = <object> args[n + i]
-    return tuple([<object> args[i] for i in range(n)]), named

@@ -327,72 +327,11 @@ cdef object make_refs(Session session, ObjectEntry* first, uint32_t count):
     return refs
 
 
-cdef int encode_argument(Encoder encoder, Session session, object value, object callee, object where) except -1:
-    cdef size_t start = encoder.size
-    cdef size_t contained
-    cdef uint64_t size
-    cdef ObjectRef ref
-    if type(value) is ObjectRef:
-        ref = <ObjectRef> value
-        if ref.session is not session:
-            raise foreign_ref(ref)
-        return put_dependency(encoder, ref)
-    if type(value) is _ndarray and encode_held_argument(encoder, session, value):
-        return 0
-    if encoder.encode_plain(value, 0) and encoder.size - start <= session.inline_limit:
-        return 0
-    encoder.size = start
-    contained = encoder.contained.size()
-    encoder.encode_value(value, lambda: callee._argument_subject(where))
-    size = encoder.parts_size(encoder.size - start, 8)
-    if size <= session.inline_limit:
-        return encoder.join_parts(start)
-    # Too large to travel in the task's record: it becomes an object of its own.
-    ref = store_argument(encoder, session, start, contained, value, callee, where)
-    encoder.keep(ref)
-    return put_dependency(encoder, ref)
-
-
-cdef int put_dependency(Encoder encoder, ObjectRef ref) except -1:
-    encoder.put_tag(T_REF)
-    encoder.put_u32(<uint32_t> encoder.dependencies.size())
-    encoder.dependencies.push_back(ref.entry.id.value)
-    return 0
-
-
-cdef ObjectRef store_encoded(Encoder encoder, Session session, size_t start, size_t contained):
-    """Puts the value that was encoded from `start` on into the store; takes its contained ids."""
-    cdef Slot slot
-    cdef vector[uint64_t] inner
-    cdef size_t i
-    encoder.store_value(session, start, &slot)
-    for i in range(contained, encoder.contained.size()):
-        inner.push_back(encoder.contained[i])
-    encoder.contained.resize(contained)
-    cdef ObjectEntry* entry = native.put_stored(session.client, slot, inner, 0, False)
-    if entry == NULL:
-        raise core_error()
-    return make_ref(session, entry)
-
-
 cdef object foreign_ref(ObjectRef ref):
     return ValueError(
         f"{ref!r} belongs to a bolide session that was shut down; references are valid only in "
         "the session that made them"
     )
-
-
-cdef int check_arguments(RemoteFunction self, PyObject** args, Py_ssize_t n, PyObject* names) except -1:
-    """Raises the TypeError that calling the function would raise."""
-    from ._export import check_signature
-    cdef Py_ssize_t i
-    positional = tuple([<object> args[i] for i in range(n)])
-    named = {}
-    if names != NULL:
-        for i in range(PyTuple_GET_SIZE(<object> names)):
-            named[<object> PyTuple_GET_ITEM(<object> names, i)] = <object> args[n + i]
-    check_signature(self.exported.function, self.exported.name, positional, named)
-    return 0
 
 
 cdef int define_class(RemoteFunction self, Session session) except -1:
