@@ -24,8 +24,9 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
     """
     cdef Session session = need_session()
     if session.engine is not None:
+        arguments = session.engine.arguments(args, kwargs, subject)
         handle = make_handle(actor_of_ref(put_special(session, value, [cls], V_ACTOR), info))
-        session.engine.create_actor(handle, cls, value, spec, args, kwargs, subject)
+        session.engine.create_actor(handle, cls, value, spec, arguments)
         return handle
     cdef Encoder encoder = take_encoder()
     cdef SubmitRequest request

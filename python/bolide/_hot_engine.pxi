@@ -5,7 +5,7 @@
 cdef object call_by_engine(Session session, object callee, PyObject** args, Py_ssize_t n, PyObject* names):
     positional, named = arguments_of(args, n, names)
     callee._check_arguments(positional, named)
-    return session.engine.call(callee, positional, named)
+    return session.engine.call(callee, session.engine.arguments(positional, named, callee))
 
 
 def is_error(ObjectRef ref not None):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from .._actor_worker import Actor
@@ -22,21 +21,19 @@ if TYPE_CHECKING:
 class Engine:
     """What runs calls in place of the core. Arguments have been checked against the signature."""
 
-    def call(
-        self, callee: RemoteFunction | ActorMethod, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], callee: Any) -> Any:
+        """What `call` and `create_actor` are given of the arguments of a call.
+
+        Raises what pickling one raises; `callee._argument_subject` names it.
+        """
+        raise NotImplementedError
+
+    def call(self, callee: RemoteFunction | ActorMethod, arguments: Any) -> Any:
         """Runs `callee`; what its `.remote()` returns: a reference, a list of them, a generator."""
         raise NotImplementedError
 
     def create_actor(
-        self,
-        handle: ActorHandle,
-        cls: ObjectRef,
-        value: bytes,
-        spec: tuple,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        callee: Any,
+        self, handle: ActorHandle, cls: ObjectRef, value: bytes, spec: tuple, arguments: Any
     ) -> None:
         """Makes the instance of an actor that the core knows already, by name too.
 
@@ -45,8 +42,7 @@ class Engine:
             cls: the exported class.
             value: of the actor's object (`bolide._actor_methods.encode_actor`).
             spec: what `bolide._actor_worker.Actor` is made of.
-            args, kwargs: of the constructor.
-            callee: whose `_argument_subject` names the arguments in errors.
+            arguments: of the constructor.
         """
         raise NotImplementedError
 
@@ -69,8 +65,3 @@ class Engine:
     def close(self) -> None:
         """The runtime is shut down."""
         raise NotImplementedError
-
-
-def subject_of(callee: Any, where: int | str) -> Callable[[], str]:
-    """How to name an argument of a call in an error, as the core's calls do."""
-    return lambda: callee._argument_subject(where)

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 
 from .. import _hot
 from .._cancel import force_error
-from . import Engine, subject_of
+from . import Engine
 from ._inline_actor import PASSED_ON, Instance, gone
 
 TYPE_CHECKING = False
@@ -47,12 +47,12 @@ class InlineEngine(Engine):
         self._most_of_actors = _MANY
         self._running = threading.local()
 
-    def call(
-        self, callee: RemoteFunction | ActorMethod, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], callee: Any) -> Arguments:
+        return Arguments(args, kwargs, callee)
+
+    def call(self, callee: RemoteFunction | ActorMethod, arguments: Arguments) -> Any:
         self._forget_unreferenced()
         call = _Call(self, callee)
-        arguments = Arguments(args, kwargs, callee)
         if call.streams:
             return _hot.make_source_generator(_Source(call, arguments, callee))
         refs = call.run(arguments)
@@ -61,17 +61,9 @@ class InlineEngine(Engine):
         return refs if call.returns > 1 else refs[0] if refs else None
 
     def create_actor(
-        self,
-        handle: ActorHandle,
-        cls: ObjectRef,
-        value: bytes,
-        spec: tuple,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        callee: Any,
+        self, handle: ActorHandle, cls: ObjectRef, value: bytes, spec: tuple, arguments: Arguments
     ) -> None:
         self._forget_unreferenced()
-        arguments = Arguments(args, kwargs, callee)
         instance = Instance(self, handle, self.function(cls), value, spec, arguments)
         self._actors[instance.number] = instance
         instance.start()
@@ -164,7 +156,7 @@ class Arguments:
 def _as_ref(value: Any, callee: Any, where: int | str) -> ObjectRef:
     if isinstance(value, _hot.ObjectRef):
         return value
-    return _hot.put_argument(value, subject_of(callee, where))
+    return _hot.put_argument(value, lambda: callee._argument_subject(where))
 
 
 class _Call:

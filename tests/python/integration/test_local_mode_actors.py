@@ -385,3 +385,15 @@ def test_a_generator_keeps_its_actor_until_the_last_item(local, journal):
     assert [local.get(ref) for ref in items] == [1, 2]
     local.get(add.remote(1))
     assert journal.lines() == ["shut down"]
+
+
+def test_arguments_are_packed_before_there_is_an_actor(local):
+    class CannotBeSent:
+        def __reduce__(self):
+            raise ValueError("not this one")
+
+    with pytest.raises(ValueError, match="not this one") as caught:
+        Counter.options(name="counter", get_if_exists=True).remote(CannotBeSent())
+    with pytest.raises(ValueError, match="Failed to look up"):
+        local.get_actor("counter")
+    assert caught.tb is not None  # and with it the frames of the call
