@@ -110,7 +110,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("num_cpus", "int", None, "CPUs of the node (usable cores)", 0, 1_000_000),
         Setting(
             "object_store_memory", "bytes", None,
-            "bytes that objects may take (30 % of the memory available at start)",
+            "bytes that objects may take (30 % of the memory of the machine or container)",
             2**20, 2**48,
         ),
         Setting(

@@ -17,6 +17,7 @@ the order in which a task meets them:
     _hot_call_arguments.pxi  their arguments, and those of calls of actors
     _hot_actor.pxi    ActorHandle and ActorMethod: the same for calls of actors
     _hot_actor_node.pxi    making, finding and killing actors
+    _hot_context.pxi  what running code asks about its task and the node
     _hot_repeat.pxi   large arguments that are passed again and again
     _hot_get.pxi      get, put
     _hot_wait.pxi     wait
@@ -26,6 +27,7 @@ the order in which a task meets them:
     _hot_arguments.pxi a task's record -> the arguments of its call
     _hot_worker.pxi   the loop of a worker: next task, decode, call, encode, push
     _hot_actor_worker.pxi  the same in an actor
+    _hot_engine.pxi   what an engine needs that runs calls itself (bolide.engines)
 
 A value's bytes (little-endian, one tag, then what the tag says; `align` is 64 in the store and 8
 in a record):

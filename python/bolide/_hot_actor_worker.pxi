@@ -289,7 +289,7 @@ def feed_calls(Session session, start):
 cdef class LoopFeed:
     """What an event loop's selector calls instead of its own select: it takes calls between turns.
 
-    Args of `begin`: the session; ``start(call)``; ``end()``, called once when the actor is to end;
+    Args of the constructor: the session; ``start(call)``; ``end()``, called once when the actor is to end;
     ``select(timeout)``, which sleeps on descriptors, `fds` among them.
     """
 

@@ -16,7 +16,7 @@ def wait(refs, *, num_returns=1, timeout=None, fetch_local=True):
 
     Raises:
         TypeError: `refs` is not a list of references.
-        ValueError: `refs` is empty or has duplicates, or `num_returns` is out of range.
+        ValueError: `refs` has duplicates, or `num_returns` is out of range.
 
     Example:
         >>> ready, rest = wait([f.remote(i) for i in range(4)], num_returns=2)
