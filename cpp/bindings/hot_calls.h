@@ -44,7 +44,7 @@ inline bool note(const Status& status) {
 template <class T>
 T* pointer_or_note(Result<T*> result) {
   if (result.is_ok()) {
-    t_last_error.code = Code::kOk;
+    if (result.value() == nullptr) t_last_error.code = Code::kOk;  // nothing is all there is
     return result.value();
   }
   note(result.status());

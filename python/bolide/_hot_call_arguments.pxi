@@ -42,8 +42,6 @@ cdef int encode_arguments(Encoder encoder, Session session, object callee, PyObj
 
 cdef int encode_argument(Encoder encoder, Session session, object value, object callee, object where) except -1:
     cdef size_t start = encoder.size
-    cdef size_t contained
-    cdef uint64_t size
     cdef ObjectRef ref
     if type(value) is ObjectRef:
         ref = <ObjectRef> value
@@ -55,7 +53,15 @@ cdef int encode_argument(Encoder encoder, Session session, object value, object 
     if encoder.encode_plain(value, 0) and encoder.size - start <= session.inline_limit:
         return 0
     encoder.size = start
-    contained = encoder.contained.size()
+    return encode_large_argument(encoder, session, value, callee, where)
+
+
+cdef int encode_large_argument(Encoder encoder, Session session, object value, object callee, object where) except -1:
+    """One that is pickled, has parts, or is too long. Apart, since a closure costs its function a cell a call."""
+    cdef size_t start = encoder.size
+    cdef size_t contained = encoder.contained.size()
+    cdef uint64_t size
+    cdef ObjectRef ref
     encoder.encode_value(value, lambda: callee._argument_subject(where))
     size = encoder.parts_size(encoder.size - start, 8)
     if size <= session.inline_limit:

@@ -9,13 +9,18 @@ cdef Encoder encode_result(Session session, object result, object name):
     if encoder.encode_plain(result, 0) and encoder.size <= session.inline_limit:
         return encoder
     encoder.size = 0
+    encode_large_result(session, encoder, result, name)
+    return encoder
+
+
+cdef int encode_large_result(Session session, Encoder encoder, object result, object name) except -1:
+    """One that is pickled, has parts, or is too long. Apart, as encode_large_argument is."""
     encoder.encode_value(result, lambda: f"the result of {name!r}")
     if encoder.parts_size(encoder.size, 8) <= session.inline_limit:
-        encoder.join_parts(0)
-    else:
-        encoder.store_value(session, 0, &encoder.slot)
-        encoder.stored = True
-    return encoder
+        return encoder.join_parts(0)
+    encoder.store_value(session, 0, &encoder.slot)
+    encoder.stored = True
+    return 0
 
 
 cdef list encode_results(Session session, uint32_t returns, object result, object name, bint may_retry):
