@@ -91,7 +91,6 @@ void Objects::free_all(ObjectEntry* first) {
   while (!gone.empty()) {
     ObjectEntry* entry = gone.back();
     gone.pop_back();
-    BOLIDE_DCHECK(entry->ready(), "an object without a value lost its last reference");
     for (ObjectId id : table_.take_contained(entry)) {
       ObjectEntry* inner = table_.find(id);
       if (--inner->refs == 0) gone.push_back(inner);

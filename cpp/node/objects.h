@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/api.h"
+#include "base/assert.h"
 #include "base/status.h"
 #include "store/object_table.h"
 #include "store/registry.h"
@@ -87,7 +88,12 @@ class BOLIDE_API Objects {
   // release drops one reference and frees what is not referenced any more, contained objects
   // included, without recursion.
   void release(store::ObjectEntry* entry) {
-    if (--entry->refs == 0) free_all(entry);
+    if (--entry->refs != 0) return;
+    BOLIDE_DCHECK(entry->ready(), "an object without a value lost its last reference");
+    // Most are small values that are nothing else.
+    const bool plain = entry->holding != store::Holding::kStored && entry->value_flags == 0 &&
+                       (entry->flags & store::kHasContained) == 0;
+    plain ? table_.erase(entry) : free_all(entry);
   }
 
  private:
