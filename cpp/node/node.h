@@ -396,6 +396,7 @@ class BOLIDE_API Node : public Client,
   };
   std::vector<Unsendable> unsendable_;
   uint64_t next_counter_ = 1;
+  BlockPool task_memory_;
   uint64_t tasks_ = 0;
   uint32_t submits_since_drain_ = 0;
   uint32_t space_wanted_ = 0;  // threads that wait in reserve()

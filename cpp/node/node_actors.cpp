@@ -101,13 +101,13 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
   ObjectEntry* class_entry = classes == nullptr ? nullptr : objects_.find(classes->front());
   if (cls == nullptr || !cls->dedicated || class_entry == nullptr || actor->submitted ||
       !arguments_exist(task)) {
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,
                   "a constructor names an actor, class or reference that does not exist");
   }
   actor->submitted = true;
   if (actor->dead()) {  // its name was taken
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return nullptr;
   }
   header.scheduling_class = header.function;
@@ -145,12 +145,12 @@ Result<ObjectEntry*> Node::admit_call(Task* task, WorkerLink* submitter, bool un
         "The actor (id " + hex(session_) + hex(header.function) +
             ") is dead: all handles that count had gone out of scope when it was called.");
     ObjectEntry* first = fail_unbooked(header, submitter, gone);
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return first;
   }
   const uint32_t group = ipc::group_of(header.scheduling_class);
   if (group >= actor->groups.size() || !arguments_exist(task)) {
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,
                   "a call names a concurrency group or reference that does not exist");
   }
@@ -159,7 +159,7 @@ Result<ObjectEntry*> Node::admit_call(Task* task, WorkerLink* submitter, bool un
   if (most >= 0 && submitter == nullptr &&
       sched::Actors::pending(*actor, caller) >= static_cast<uint32_t>(most)) {
     const std::string name = method_name(*actor, task);
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return Status(Code::kLimit, describe(*actor) + " has " + std::to_string(most) +
                                     " pending calls of this process, as many as max_pending_calls "
                                     "allows, so '" +

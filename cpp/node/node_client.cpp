@@ -31,18 +31,15 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
   header.returns = request.returns;
   header.max_retries = request.max_retries;
   header.flags = request.flags;
-  Task* task = Task::make(header);
+
+  MutexLock lock(mutex_);
+  if (closed_) return closed_status();
+  Task* task = Task::make(task_memory_, header);
   ipc::Writer body(task->body());
   body.bytes(request.dependencies, request.dependency_count * sizeof(uint64_t));
   body.bytes(request.contained, request.contained_count * sizeof(uint64_t));
   body.bytes(request.arguments, request.argument_bytes);
   body.bytes(request.name, request.name_bytes);
-
-  MutexLock lock(mutex_);
-  if (closed_) {
-    Task::destroy(task);
-    return closed_status();
-  }
   drain_releases();
   const uint32_t ids = (request.flags & ipc::kStreaming) != 0 ? 2 : request.returns;
   task->header.task = next_ids(std::max<uint32_t>(1, ids)).value;

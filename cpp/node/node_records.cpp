@@ -184,7 +184,7 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   for (uint32_t i = 0; i < ids; ++i) {
     if (objects_.find(return_of(id, i)) != nullptr) return malformed("a task id used twice");
   }
-  Task* task = Task::make(header);
+  Task* task = Task::make(task_memory_, header);
   task->stream_limit = header.attempt;
   task->header.attempt = 0;
   task->header.flags &= ~static_cast<uint32_t>(ipc::kAfterInterrupt);

@@ -33,7 +33,7 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
   task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
   task->function = objects_.find(ObjectId{task->header.function});
   if (task->cls == nullptr || task->function == nullptr || !arguments_exist(task)) {
-    Task::destroy(task);
+    Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,
                   "a task names a function, scheduling class or reference that does not exist");
   }
@@ -172,7 +172,7 @@ void Node::drop_arguments(Task* task) {
   for (uint64_t id : task->dependencies()) objects_.release(objects_.find(ObjectId{id}));
   for (uint64_t id : task->contained()) objects_.release(objects_.find(ObjectId{id}));
   objects_.release(task->function);
-  Task::destroy(task);
+  Task::destroy(task_memory_, task);
 }
 
 // fail_unbooked gives the returns of a call that could not be admitted this value; they are held

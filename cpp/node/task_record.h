@@ -3,13 +3,12 @@
 // dependency ids, contained ids, encoded arguments, name; each padded to 8 bytes.
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
 #include <string_view>
 
-#include "base/assert.h"
+#include "base/block_pool.h"
 #include "ipc/cursor.h"
 #include "ipc/records.h"
 #include "sched/task.h"
@@ -25,6 +24,7 @@ struct Task : sched::Task {
   bool cancelled = false;  // it had begun by then; it is not run again
   bool killed = false;     // its worker was killed for that
   bool recursive = false;  // what it starts before it is interrupted is cancelled too
+  uint8_t size_class = 0;  // of its block in the pool
   ipc::TaskHeader header{};  // last: the body follows it, as in a ring
 
   static uint64_t body_size(const ipc::TaskHeader& header) {
@@ -33,16 +33,17 @@ struct Task : sched::Task {
   }
 
   // make allocates a task with room for the body that the header describes.
-  static Task* make(const ipc::TaskHeader& header) {
-    void* memory = std::malloc(sizeof(Task) + body_size(header));
-    BOLIDE_CHECK(memory != nullptr, "no memory for a task record");
-    auto* task = new (memory) Task;
+  static Task* make(BlockPool& pool, const ipc::TaskHeader& header) {
+    const uint64_t bytes = sizeof(Task) + body_size(header);
+    auto* task = new (pool.take(bytes)) Task;
+    task->size_class = BlockPool::class_of(bytes);
     task->header = header;
     return task;
   }
-  static void destroy(Task* task) {
+  static void destroy(BlockPool& pool, Task* task) {
+    const uint8_t size_class = task->size_class;
     task->~Task();
-    std::free(task);
+    pool.give(task, size_class);
   }
 
   // may_retry: an attempt is left.

@@ -24,13 +24,13 @@ std::unique_ptr<WorkerLink> make_link() {
 struct Tasks {
   explicit Tasks(WorkerLink& to) : link(to) {}
   ~Tasks() {
-    for (Task* task : all) Task::destroy(task);
+    for (Task* task : all) Task::destroy(memory, task);
   }
   Task* send(uint32_t argument_bytes = 0) {
     ipc::TaskHeader header{};
     header.argument_bytes = argument_bytes;
     header.sequence = link.next_sequence++;
-    Task* task = Task::make(header);
+    Task* task = Task::make(memory, header);
     const uint64_t size = sizeof header + task->body_bytes();
     const uint64_t at = link.send(
         ipc::RecordType::kTask, size,
@@ -40,6 +40,7 @@ struct Tasks {
     return task;
   }
   WorkerLink& link;
+  bolide::BlockPool memory;
   std::vector<Task*> all;
 };
 
