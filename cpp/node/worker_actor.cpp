@@ -25,6 +25,7 @@ void WorkerClient::stop_tasks() {
 void WorkerClient::take_stashed(TaskView* task) {
   unstashed_ = std::move(stash_.front());
   stash_.pop_front();
+  task->held = true;
   read_task(unstashed_.data(), unstashed_.size(), task);
   tasks_.control()->claimed.store(
       task->header.sequence << 1 | static_cast<uint64_t>(ipc::Purpose::kRun),

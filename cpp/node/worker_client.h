@@ -35,8 +35,10 @@
 
 namespace bolide::node {
 
-// A task as it lies in the ring; valid until task_taken().
+// A task as it was sent. A short one has been copied out of the ring; what `held` tells of lies there,
+// or where it was put aside, until task_taken().
 struct TaskView {
+  static constexpr uint64_t kShort = 256;  // of what follows the header
   ipc::TaskHeader header;
   const uint64_t* dependencies;
   const uint64_t* contained;
@@ -44,6 +46,8 @@ struct TaskView {
   const char* name;
   const std::byte* values;  // of the dependencies, each as in kValue
   uint64_t value_bytes;
+  bool held;
+  alignas(8) std::byte copy[kShort];
 };
 
 class BOLIDE_API WorkerClient : public Client {
@@ -63,7 +67,7 @@ class BOLIDE_API WorkerClient : public Client {
   Next next_task(TaskView* task, Nanos until, bool* waited);
   // inline_task gives the task for which wait() returned kRunTask.
   Next inline_task(TaskView* task);
-  // task_taken: the view has been decoded, its bytes may go.
+  // task_taken: the view, which is held, has been decoded; its bytes may go.
   void task_taken();
   // become_actor: this worker is an actor's from now on. What it is sent is handed back only if it
   // is cancelled.

@@ -330,6 +330,7 @@ bool WorkerClient::take_task(TaskView* task) {
   uint64_t size;
   Location jumbo_at{};
   unwrap(record, &data, &size, &jumbo_at);
+  task->held = jumbo_at.size != 0 || size > sizeof task->header + TaskView::kShort;
   read_task(data, size, task);
   const bool mine =
       ipc::try_claim(tasks_.control(), record, task->header.sequence, ipc::Purpose::kRun);
@@ -347,21 +348,26 @@ bool WorkerClient::take_task(TaskView* task) {
   new_devices_ = false;
   running_.push_back(task->header.sequence);
   taken_jumbo_ = jumbo_at;
-  holds_record_ = true;
+  holds_record_ = task->held;
+  if (!task->held) release_space();
   return true;
 }
 
 void WorkerClient::read_task(const std::byte* data, uint64_t size, TaskView* task) {
-  ipc::Reader in(data, size);
-  task->header = in.take<ipc::TaskHeader>();
+  ipc::Reader whole(data, size);
+  task->header = whole.take<ipc::TaskHeader>();
   const ipc::TaskHeader& header = task->header;
+  const uint64_t left = whole.left();
+  const std::byte* body = whole.bytes(left);
+  if (!task->held) body = static_cast<std::byte*>(std::memcpy(task->copy, body, left));
+  ipc::Reader in(body, left);
   task->dependencies = in.ids(header.dependencies);
   task->contained = in.ids(header.contained);
   task->arguments = in.bytes(header.argument_bytes);
   task->name = reinterpret_cast<const char*>(in.bytes(header.name_bytes));
   task->value_bytes = in.left();
   task->values = in.bytes(in.left());
-  if (!in.ok()) give_up("bolide: a task record is too short\n");
+  if (!whole.ok() || !in.ok()) give_up("bolide: a task record is too short\n");
 }
 
 void WorkerClient::task_taken() {

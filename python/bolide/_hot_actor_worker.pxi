@@ -239,6 +239,9 @@ cdef bint is_cancellation(error):
 cdef ActorCall take_call(Session session, TaskView* task):
     """The call in a record, with its arguments; the record may go."""
     cdef ActorCall call = ActorCall.__new__(ActorCall)
+    cdef Dependencies dependencies = None
+    cdef Cursor cursor
+    cdef uint32_t named = 0
     call.session = session
     call.header = task.header
     call.began = native.now()
@@ -248,14 +251,18 @@ cdef ActorCall take_call(Session session, TaskView* task):
         call.task_name = task.name[:task.header.name_bytes].decode("utf-8", "replace")
     try:
         call.function = actor_function(session, task)
-        call.args, call.kwargs, call.retry_on = decode_arguments(session, task)
+        dependencies = begin_arguments(session, task, &cursor)
+        call.retry_on = decode_retries(task, &cursor)
+        call.args = decode_positional(task, &cursor, dependencies, &named)
+        if named != 0:
+            call.kwargs = decode_named(&cursor, dependencies, named)
     except BaseException as error:
         if session.forked:
             end_forked_child(error)
         call.broken = error
         if call.function is None:
             call.function = (None, "?", None, False)
-    session.worker.task_taken()
+    end_record(session, task)
     return call
 
 

@@ -92,15 +92,15 @@ cdef int bring_back(Session session, TaskView* task, Dependencies read) except -
     cdef const uint8_t* copy
     cdef ObjectRef owner
     cdef size_t i
-    # They come through the ring, so the task's record must leave it first.
-    read.record = PyBytes_FromStringAndSize(<const char*> task.arguments, size)
-    read.record += PyBytes_FromStringAndSize(<const char*> values, task.value_bytes)
-    copy = <const uint8_t*> PyBytes_AS_STRING(read.record)
-    task.arguments = <const byte_t*> copy
-    for i in range(read.found.size()):
-        if not read.found[i].stored:
-            read.found[i].data = copy + size + (read.found[i].data - values)
-    session.worker.task_taken()
+    if task.held:  # they come through the ring, so the record must leave it first
+        read.record = PyBytes_FromStringAndSize(<const char*> task.arguments, size)
+        read.record += PyBytes_FromStringAndSize(<const char*> values, task.value_bytes)
+        copy = <const uint8_t*> PyBytes_AS_STRING(read.record)
+        task.arguments = <const byte_t*> copy
+        for i in range(read.found.size()):
+            if not read.found[i].stored:
+                read.found[i].data = copy + size + (read.found[i].data - values)
+        end_record(session, task)
     for i in range(read.found.size()):
         if read.found[i].data == NULL:
             owner = <ObjectRef> read.owners[<Py_ssize_t> i]
@@ -112,40 +112,62 @@ cdef int bring_back(Session session, TaskView* task, Dependencies read) except -
     return 0
 
 
-cdef tuple decode_arguments(Session session, TaskView* task):
-    """Positional and named arguments, and what bolide._retries sent before them."""
-    cdef Cursor cursor
+cdef inline int end_record(Session session, TaskView* task) except -1:
+    """The bytes of a task's record are not needed any more."""
+    if task.held:
+        task.held = False
+        session.worker.task_taken()
+    return 0
+
+
+# What a record has of a call's arguments, in this order; `dependencies` are those that begin_arguments
+# gave. Several functions, since a tuple of the results would cost as much as all the rest.
+
+cdef Dependencies begin_arguments(Session session, TaskView* task, Cursor* cursor):
+    """The dependencies of the task, None if it has none; the cursor stands before the arguments."""
     cdef Dependencies dependencies = None
-    cdef uint32_t n, named, i
-    cdef uint32_t first = 0
-    cdef object kwargs = None
-    cdef object retry_on = None
     if task.header.dependencies != 0:
         dependencies = read_dependencies(session, task)
     cursor.begin = <const uint8_t*> task.arguments
     cursor.at = cursor.begin
     cursor.end = cursor.begin + task.header.argument_bytes
     cursor.align = 8
+    return dependencies
+
+
+cdef inline object decode_retries(TaskView* task, Cursor* cursor):
+    """What bolide._retries sent, or None."""
     if task.header.flags & F_RETRY_EXCEPTIONS:
-        retry_on = decode(&cursor, None, None)
+        return decode(cursor, None, None)
+    return None
+
+
+cdef tuple decode_positional(TaskView* task, Cursor* cursor, Dependencies dependencies, uint32_t* named):
+    """The positional arguments; how many named ones follow."""
+    cdef uint32_t n, i
+    cdef uint32_t first = 0
     if task.header.flags & F_ACTOR_CREATION:
         first = 1
-        spec = decode(&cursor, None, None)
-    n = first + take_u32(&cursor)
-    named = take_u32(&cursor)
+        spec = decode(cursor, None, None)
+    n = first + take_u32(cursor)
+    named[0] = take_u32(cursor)
     args = PyTuple_New(n)
     if first:
         Py_INCREF(spec)
         PyTuple_SET_ITEM(args, 0, spec)
     for i in range(first, n):
         cursor.begin = cursor.at  # parts are aligned to the value that they belong to
-        item = decode(&cursor, dependencies, None)
+        item = decode(cursor, dependencies, None)
         Py_INCREF(item)
         PyTuple_SET_ITEM(args, i, item)
-    if named:
-        kwargs = {}
-        for i in range(named):
-            key = decode(&cursor, None, None)
-            cursor.begin = cursor.at
-            kwargs[key] = decode(&cursor, dependencies, None)
-    return args, kwargs, retry_on
+    return args
+
+
+cdef dict decode_named(Cursor* cursor, Dependencies dependencies, uint32_t named):
+    cdef dict kwargs = {}
+    cdef uint32_t i
+    for i in range(named):
+        key = decode(cursor, None, None)
+        cursor.begin = cursor.at
+        kwargs[key] = decode(cursor, dependencies, None)
+    return kwargs

@@ -83,8 +83,13 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     cdef tuple function = None
     cdef list values = None        # of Encoders, when there is not exactly one plain value
     cdef Encoder single = None
-    cdef object result, args, kwargs
+    cdef object result
+    cdef tuple args
+    cdef dict kwargs = None
     cdef bytes retry_on = None
+    cdef Dependencies dependencies
+    cdef Cursor cursor
+    cdef uint32_t named = 0
     cdef bint taken = False
     cdef bint ends = False
     cdef uint32_t result_flags = 0
@@ -108,8 +113,13 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             else:
                 function = find_function(session, function_id)
             session.function = function
-            args, kwargs, retry_on = decode_arguments(session, task)
-            session.worker.task_taken()
+            dependencies = begin_arguments(session, task, &cursor)
+            retry_on = decode_retries(task, &cursor)
+            args = decode_positional(task, &cursor, dependencies, &named)
+            if named != 0:
+                kwargs = decode_named(&cursor, dependencies, named)
+            dependencies = None
+            end_record(session, task)
             taken = True
             if kwargs is None:
                 result = PyObject_Call(function[0], args, <PyObject*> NULL)
@@ -133,9 +143,8 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
             session.current = 0
             if session.forked:
                 end_forked_child(error)
-            if not taken:
-                session.worker.task_taken()
-            args = kwargs = result = None
+            args = kwargs = result = dependencies = None
+            end_record(session, task)
             single = None
             ends = task.header.flags & F_ACTOR != 0 and ends_actor(session, &task.header, error, function)
             if ends:

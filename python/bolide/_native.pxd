@@ -146,6 +146,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         const char* name
         const byte_t* values
         uint64_t value_bytes
+        cbool held
     cdef enum class Next "bolide::node::WorkerClient::Next"(uint8_t):
         kTask, kNothing, kShutdown
     cdef enum class Spin "bolide::node::WorkerClient::Spin"(uint8_t):
