@@ -156,6 +156,9 @@ class BOLIDE_API WorkerClient : public Client {
   const std::byte* resolve(const Location& where) override { return views_.resolve(where); }
   Status fetch(ObjectEntry* entry, Nanos until) override;
   ObjectEntry* acquire(ObjectId id) override;
+  // forget_failure: nobody will ask any more why the value could not be brought back, as get() of a
+  // list that raises for one of those before it.
+  void forget_failure(const ObjectEntry* entry);
   ObjectEntry* acquire_known(ObjectId id) override;
   ObjectEntry* find(ObjectId id) override;
   void add_reference(ObjectEntry* entry) override;
@@ -203,6 +206,8 @@ class BOLIDE_API WorkerClient : public Client {
   void on_value(ipc::Reader& in);
   void on_recall(ipc::Reader& in);
   Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
+  bool is_fetching(const ObjectEntry* entry) const;
+  bool is_awaited(const ObjectEntry* entry) const;
   void arrive(ObjectEntry* entry, const Location& where);
   void set_away(ObjectEntry* entry, uint64_t size);
   void forget(ObjectEntry* entry);
@@ -297,7 +302,9 @@ class BOLIDE_API WorkerClient : public Client {
                      std::vector<std::pair<std::shared_ptr<CompletionQueue>, uint64_t>>>
       queues_;  // the same for event loops
   std::vector<ObjectEntry*> fetching_;  // that threads of this process wait for in fetch()
-  std::unordered_map<uint64_t, std::string> unfetchable_;  // why values could not be brought back
+  // Why values could not be brought back, for those who wait for them now: a later question may have
+  // another answer.
+  std::unordered_map<uint64_t, std::string> unfetchable_;
   std::vector<Waiter*> chunk_waiters_;
   bool chunk_asked_ = false;
   uint64_t asked_size_ = 0;

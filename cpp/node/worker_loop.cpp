@@ -213,7 +213,9 @@ void WorkerClient::on_value(ipc::Reader& in) {
   if (entry == nullptr) give_up("bolide: a value came without a question\n");
   if (failed) {
     if (!entry->ready()) set_away(entry, header.size);
-    unfetchable_[entry->id.value].assign(reinterpret_cast<const char*>(bytes), size);
+    if (is_awaited(entry)) {
+      unfetchable_[entry->id.value].assign(reinterpret_cast<const char*>(bytes), size);
+    }
   } else if (!entry->ready() && stored) {
     table_.set_stored(entry, where, header.flags);
   } else if (!entry->ready()) {

@@ -188,6 +188,19 @@ Status WorkerClient::fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lo
   return Status();
 }
 
+bool WorkerClient::is_fetching(const ObjectEntry* entry) const {
+  return std::find(fetching_.begin(), fetching_.end(), entry) != fetching_.end();
+}
+
+bool WorkerClient::is_awaited(const ObjectEntry* entry) const {
+  return (entry->flags & store::kWatched) != 0 || is_fetching(entry);
+}
+
+void WorkerClient::forget_failure(const ObjectEntry* entry) {
+  MutexLock lock(mutex_);
+  unfetchable_.erase(entry->id.value);
+}
+
 void WorkerClient::arrive(ObjectEntry* entry, const Location& where) {
   entry->where.chunk = where.chunk;
   entry->where.offset = where.offset;
@@ -215,7 +228,7 @@ void WorkerClient::on_recall(ipc::Reader& in) {
   for (uint64_t i = 0; in.ok() && i < list.count; ++i) {
     ObjectEntry* entry = table_.find(ObjectId{ids[i]});
     if (entry == nullptr || (entry->flags & store::kAsked) != 0) continue;
-    if (std::find(fetching_.begin(), fetching_.end(), entry) != fetching_.end()) continue;
+    if (is_fetching(entry)) continue;
     const bool known = entry->ready() && entry->holding == store::Holding::kStored;
     if (known && !entry->presence.is_away() && !entry->presence.depart()) continue;
     forgotten.push_back(ids[i]);

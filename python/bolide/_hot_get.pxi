@@ -249,17 +249,24 @@ def get(refs, *, timeout=None):
     if session.worker != NULL and pending.size() > 0:
         native.ask(session.client, pending.data(), pending.size(), True)
     cdef list values = [None] * n
-    for i in range(n):
-        ref = <ObjectRef> items[i]
-        entry = ref.entry
-        if not entry.ready():
-            # In a worker the rest of the list may be what it runs itself, so all is waited for.
-            if session.worker != NULL:
-                if not wait_entries(session, pending.data(), pending.size(), <uint32_t> pending.size(), deadline, True):
+    try:
+        for i in range(n):
+            ref = <ObjectRef> items[i]
+            entry = ref.entry
+            if not entry.ready():
+                # In a worker the rest of the list may be what it runs itself, so all is waited for.
+                if session.worker != NULL:
+                    if not wait_entries(session, pending.data(), pending.size(), <uint32_t> pending.size(), deadline, True):
+                        raise timed_out(count_pending(items), n)
+                elif not wait_entries(session, &entry, 1, 1, deadline, True):
                     raise timed_out(count_pending(items), n)
-            elif not wait_entries(session, &entry, 1, 1, deadline, True):
-                raise timed_out(count_pending(items), n)
-        values[i] = read_value(ref)
+            values[i] = read_value(ref)
+    except BaseException:
+        if session.worker != NULL:
+            for item in items:
+                ref = <ObjectRef> item
+                session.worker.forget_failure(ref.entry)
+        raise
     if _flush_output is not None:
         flush_output(session)
     return values

@@ -166,6 +166,7 @@ cdef extern from "node/worker_client.h" namespace "bolide::node" nogil:
         void read_wakes()
         const byte_t* function_value(uint64_t, uint64_t*)
         vector[uint64_t] forgotten()
+        void forget_failure(const ObjectEntry*)
         uint64_t interrupt_word()
         void interrupt_done(uint64_t)
         cbool runs(uint64_t)

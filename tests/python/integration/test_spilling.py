@@ -149,6 +149,34 @@ def test_a_value_that_finds_no_room_to_come_back_is_there_later(small):
     assert is_block(small.get(first), 1, 16)
 
 
+@bolide.remote
+class Reader:
+    """Gets objects, again and again in the same process."""
+
+    def __init__(self, *refs):
+        self.refs = list(*refs)
+
+    def get_all(self):
+        try:
+            return len(bolide.get(self.refs))
+        except exceptions.ObjectStoreFullError as error:
+            return str(error)
+
+    def is_right(self, index, seed, mib):
+        return is_block(bolide.get(self.refs[index]), seed, mib)
+
+
+def test_a_failure_that_nobody_was_told_is_forgotten(small):
+    refs = [small.put(block(seed, 16)) for seed in range(2)]
+    views = small.get([small.put(block(seed)) for seed in range(7)])
+    reader = Reader.remote(refs)
+    assert "no room for an object of 16.0 MiB" in small.get(reader.get_all.remote())
+    del views
+    # It was not about the second one that the list was refused.
+    assert small.get(reader.is_right.remote(1, 1, 16))
+    assert small.get(reader.get_all.remote()) == 2
+
+
 def spill_files(folder):
     """Descriptors of this process that are files without a name in that folder."""
     found = []
