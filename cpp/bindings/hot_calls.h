@@ -194,6 +194,11 @@ inline void trace(node::WorkerClient* client, uint64_t task, int64_t began, int6
                 {name, size});
 }
 
+inline void note_site(Client* client, ObjectEntry* first, uint32_t returns, const char* text,
+                      size_t size) {
+  client->note_site(first, returns, {text, size});
+}
+
 inline void copy(Client* client, uint8_t* to, const uint8_t* from, uint64_t size) {
   client->crew().copy(reinterpret_cast<std::byte*>(to), bytes(from), size);
   park_if_exiting();

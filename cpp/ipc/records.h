@@ -48,6 +48,7 @@ enum class RecordType : uint16_t {
   kNext = 49,           // NextRecord
   kTrace = 50,          // TraceRecord and a name
   kRecalled = 51,       // ObjectList: I do not know any more where these lie
+  kSite = 52,           // SiteRecord and text: where in the program these were made
   kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
   kKillActor = 57,      // KillRecord
   kQuery = 58,          // QueryRecord and text: the answer is the value of an object
@@ -177,6 +178,13 @@ struct DeviceShare {
 struct ObjectList {
   uint64_t count;  // ids follow
 };
+
+struct SiteRecord {
+  uint64_t object;  // the first of `returns` objects of a call, or one that was put
+  uint32_t returns;
+  uint32_t bytes;  // of text, which follows
+};
+static_assert(sizeof(SiteRecord) == 16);
 
 struct SequenceRecord {
   uint64_t sequence;

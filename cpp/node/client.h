@@ -133,6 +133,9 @@ class BOLIDE_API Client : public Pump {
                                           std::span<const uint64_t> contained, uint8_t flags,
                                           bool pinned) = 0;
   virtual void abandon(const store::Slot& slot) = 0;
+  // note_site tells the node where in the program an object was made that this process has just put,
+  // or the `returns` objects of a call, of which this is the first. What was noted first stays.
+  virtual void note_site(ObjectEntry* first, uint32_t returns, std::string_view text) = 0;
   // resolve is where a stored value can be read in this process, as long as the object or its
   // chunk is pinned; nullptr when it is gone.
   virtual const std::byte* resolve(const Location& where) = 0;

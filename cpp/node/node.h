@@ -99,6 +99,7 @@ class BOLIDE_API Node : public Client,
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags, bool pinned) override;
   void abandon(const store::Slot& slot) override;
+  void note_site(ObjectEntry* first, uint32_t returns, std::string_view text) override;
   const std::byte* resolve(const Location& where) override;
   Status fetch(ObjectEntry* entry, Nanos until) override;
   ObjectEntry* acquire(ObjectId id) override;
@@ -192,6 +193,7 @@ class BOLIDE_API Node : public Client,
   // SpillerOwner
   Status room_for_return(uint64_t size, store::Slot* slot) override;
   void value_returned(ObjectEntry* entry) override;
+  std::string holders_of(const ObjectEntry* entry) override;
   Status no_room(uint64_t size) override;
 
   // node_tasks.cpp
@@ -301,6 +303,7 @@ class BOLIDE_API Node : public Client,
   Status on_acquire(WorkerLink& link, ipc::Reader& in);
   Status on_release(WorkerLink& link, ipc::Reader& in);
   Status on_recalled(WorkerLink& link, ipc::Reader& in);
+  Status on_site(WorkerLink& link, ipc::Reader& in);
   Status on_ask(WorkerLink& link, ipc::Reader& in, bool value);
   Status on_blocked(WorkerLink& link, ipc::Reader& in, bool blocked);
   Status on_hand_back(WorkerLink& link, ipc::Reader& in);
@@ -362,7 +365,7 @@ class BOLIDE_API Node : public Client,
   void refuse_room(WorkerLink& link, const RoomRequest& request, const Status& why);
   Status no_room(uint64_t size, Nanos since);
   std::string largest_objects();
-  std::string holders_of(const ObjectEntry* entry);
+  void set_sites(ObjectId first, uint32_t returns, std::string_view text);
 
   // node_store.cpp
   Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);

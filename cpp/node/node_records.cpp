@@ -72,6 +72,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       return on_release(link, in);
     case RecordType::kRecalled:
       return on_recalled(link, in);
+    case RecordType::kSite:
+      return on_site(link, in);
     case RecordType::kGet:
       return on_ask(link, in, true);
     case RecordType::kWait:

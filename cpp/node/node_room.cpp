@@ -229,10 +229,14 @@ std::string Node::largest_objects() {
     text += (entry == largest.front() ? " " : "; ") + store::amount(entry->where.size) + ", " +
             holders_of(entry);
   }
-  return text;
+  if (objects_.table().knows_sites()) return text;
+  return text +
+         ". Start with BOLIDE_RECORD_REF_CREATION_SITES=on in the environment to be told where "
+         "they were made";
 }
 
-// holders_of says who has the object, and who of them reads it in place, so that it cannot go.
+// holders_of says who has the object, who of them reads it in place, so that it cannot go, and where
+// it was made.
 std::string Node::holders_of(const ObjectEntry* entry) {
   std::vector<std::string> holders;
   if (entry->handle != nullptr || entry->presence.is_pinned()) {
@@ -244,13 +248,39 @@ std::string Node::holders_of(const ObjectEntry* entry) {
     const char* views = (*held & kTold) != 0 ? ", which may view it" : "";
     holders.push_back("worker " + std::to_string(link->pid) + views);
   }
-  if (holders.empty()) return "held by tasks or by other objects";
+  if (holders.empty()) holders.push_back("tasks or by other objects");
   std::string text = "held by ";
   for (const std::string& holder : holders) {
     if (&holder != &holders.front()) text += " and ";
     text += holder;
   }
-  return text;
+  const std::string* site = objects_.table().site(entry);
+  return site == nullptr ? text : text + ", made by " + *site;
+}
+
+// ---- where objects were made
+
+void Node::note_site(ObjectEntry* first, uint32_t returns, std::string_view text) {
+  MutexLock lock(mutex_);
+  set_sites(first->id, returns, text);
+}
+
+Status Node::on_site(WorkerLink& link, ipc::Reader& in) {
+  const auto record = in.take<ipc::SiteRecord>();
+  const std::byte* text = in.bytes(record.bytes);
+  if (!in.ok() || client_of(ObjectId{record.object}) != link.client) {
+    return malformed("where an object was made");
+  }
+  set_sites(ObjectId{record.object}, record.returns,
+            {reinterpret_cast<const char*>(text), record.bytes});
+  return Status();
+}
+
+// set_sites: one of the returns whose reference is gone already has no entry any more.
+void Node::set_sites(ObjectId first, uint32_t returns, std::string_view text) {
+  for (uint32_t i = 0; i < returns; ++i) {
+    if (ObjectEntry* entry = objects_.find(return_of(first, i))) objects_.table().set_site(entry, text);
+  }
 }
 
 }  // namespace bolide::node

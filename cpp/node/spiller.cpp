@@ -137,8 +137,10 @@ void Spiller::finish_read(ObjectId object, const store::Slot& slot, const Status
   Status done = read.is_ok() ? objects_.bring_back(entry, slot.where, kNode) : read.clone();
   if (!done.is_ok()) {
     moves_.free_span(slot.where);
-    fail(object, Status(Code::kNotFound, "It was written to the disk, but " + done.message() +
-                                             ". It cannot be had any more."));
+    fail(object, Status(Code::kNotFound, "Its " + store::amount(entry->where.size) +
+                                             " were written to the disk, but " + done.message() +
+                                             ". They cannot be had any more. It is " +
+                                             owner_.holders_of(entry) + "."));
     return;
   }
   bytes_read_ += slot.where.size;

@@ -40,6 +40,8 @@ class SpillerOwner {
   virtual Status room_for_return(uint64_t size, store::Slot* slot) = 0;
   // The value is there again, or failure() says why not.
   virtual void value_returned(store::ObjectEntry* entry) = 0;
+  // Who has the object, and where it was made.
+  virtual std::string holders_of(const store::ObjectEntry* entry) = 0;
   // Why an object of that size finds no room, with what takes it.
   virtual Status no_room(uint64_t size) = 0;
 };

@@ -153,12 +153,13 @@ class BOLIDE_API WorkerClient : public Client {
   Result<ObjectEntry*> put_stored(const store::Slot& slot, std::span<const uint64_t> contained,
                                   uint8_t flags, bool pinned) override;
   void abandon(const store::Slot& slot) override;
+  void note_site(ObjectEntry* first, uint32_t returns, std::string_view text) override;
   const std::byte* resolve(const Location& where) override { return views_.resolve(where); }
   Status fetch(ObjectEntry* entry, Nanos until) override;
-  ObjectEntry* acquire(ObjectId id) override;
   // forget_failure: nobody will ask any more why the value could not be brought back, as get() of a
   // list that raises for one of those before it.
   void forget_failure(const ObjectEntry* entry);
+  ObjectEntry* acquire(ObjectId id) override;
   ObjectEntry* acquire_known(ObjectId id) override;
   ObjectEntry* find(ObjectId id) override;
   void add_reference(ObjectEntry* entry) override;
@@ -205,9 +206,9 @@ class BOLIDE_API WorkerClient : public Client {
   void handle(ipc::RecordType type, const std::byte* data, uint64_t size);
   void on_value(ipc::Reader& in);
   void on_recall(ipc::Reader& in);
-  Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
   bool is_fetching(const ObjectEntry* entry) const;
   bool is_awaited(const ObjectEntry* entry) const;
+  Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
   void arrive(ObjectEntry* entry, const Location& where);
   void set_away(ObjectEntry* entry, uint64_t size);
   void forget(ObjectEntry* entry);

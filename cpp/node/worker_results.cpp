@@ -83,6 +83,18 @@ void WorkerClient::trace(const ipc::TraceRecord& record, std::string_view name) 
              });
 }
 
+void WorkerClient::note_site(ObjectEntry* first, uint32_t returns, std::string_view text) {
+  MutexLock lock(mutex_);
+  const ipc::SiteRecord record{first->id.value, returns, static_cast<uint32_t>(text.size())};
+  push_sized(RecordType::kSite, sizeof record + ipc::align8(text.size()), lock,
+             [&](std::byte* to) {
+               ipc::Writer out(to);
+               out.put(record);
+               out.bytes(text.data(), text.size());
+             });
+  publish(Urgency::kAlways);
+}
+
 void WorkerClient::write_output(uint32_t stream, std::string_view line) {
   MutexLock lock(mutex_);
   const ipc::LogHeader header{stream, static_cast<uint32_t>(line.size())};

@@ -93,7 +93,18 @@ const std::vector<ObjectId>* ObjectTable::contained(const ObjectEntry* entry) co
   return &contained_.find(entry->id.value)->second;
 }
 
+void ObjectTable::set_site(ObjectEntry* entry, std::string_view text) {
+  if ((entry->flags & kHasSite) != 0) return;
+  sites_[entry->id.value] = &*site_texts_.emplace(text).first;
+  entry->flags |= kHasSite;
+}
+
+const std::string* ObjectTable::site(const ObjectEntry* entry) const {
+  return (entry->flags & kHasSite) == 0 ? nullptr : sites_.find(entry->id.value)->second;
+}
+
 void ObjectTable::enter(ObjectEntry* entry, ObjectId id) {
+  BOLIDE_DCHECK((entry->flags & kHasSite) == 0, "an object without a name was made nowhere");
   if ((entry->flags & kHasContained) != 0 && entry->id != id) {
     auto node = contained_.extract(entry->id.value);
     node.key() = id.value;
@@ -110,6 +121,7 @@ void ObjectTable::erase(ObjectEntry* entry) {
     heap_bytes_ -= entry->heap.size;
     std::free(entry->heap.data);
   }
+  if ((entry->flags & kHasSite) != 0) sites_.erase(entry->id.value);
   map_.erase(entry->id.value);
   entry->holding = Holding::kNothing;
   entry->handle = free_;

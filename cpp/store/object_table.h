@@ -15,7 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/api.h"
@@ -38,6 +41,7 @@ enum EntryFlags : uint8_t {
   kAsked = 8,          // a worker has asked the node for the value, and holds a reference for it
   kAskedReady = 16,    // a worker has asked the node to be told when it is ready
   kKnownReady = 32,    // a worker was told so; it has not got the value
+  kHasSite = 64,       // where it was made is in the table's side map
 };
 
 inline constexpr size_t kSmallBytes = 24;
@@ -115,6 +119,13 @@ class BOLIDE_API ObjectTable {
   std::vector<ObjectId> take_contained(ObjectEntry* entry);
   const std::vector<ObjectId>* contained(const ObjectEntry* entry) const;
 
+  // set_site notes where in the program the object was made, unless that is known; site is nullptr
+  // for what was never noted. Many objects are made in one place, so its text is kept once, and
+  // for as long as the table.
+  void set_site(ObjectEntry* entry, std::string_view text);
+  const std::string* site(const ObjectEntry* entry) const;
+  bool knows_sites() const { return !site_texts_.empty(); }
+
   // erase forgets the entry and frees what it holds in this process.
   void erase(ObjectEntry* entry);
 
@@ -133,6 +144,8 @@ class BOLIDE_API ObjectTable {
   std::vector<std::unique_ptr<ObjectEntry[]>> slabs_;
   ObjectEntry* free_ = nullptr;       // linked through `handle`
   std::unordered_map<uint64_t, std::vector<ObjectId>> contained_;
+  std::unordered_map<uint64_t, const std::string*> sites_;  // of site_texts_
+  std::unordered_set<std::string> site_texts_;
   uint64_t heap_bytes_ = 0;
 };
 

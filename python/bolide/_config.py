@@ -139,6 +139,10 @@ SETTINGS: dict[str, Setting] = {
             "timeline", "choice", "off",
             "whether it is recorded when tasks run, for timeline()", choices=("off", "on"),
         ),
+        Setting(
+            "record_ref_creation_sites", "choice", "off",
+            "whether errors and `bolide memory` say where objects were made", choices=("off", "on"),
+        ),
         Setting("fault", "text", "", "core: faults to inject (builds with faults only)"),
         Setting("fault_seed", "text", "", "core: seed of these faults"),
     )

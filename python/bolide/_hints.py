@@ -5,13 +5,11 @@ Thread safety: any thread; two that come at once may both warn.
 
 from __future__ import annotations
 
-import os
+from ._call_sites import outside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import types
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 _given: set[tuple[str, int]] = set()
 
@@ -24,8 +22,7 @@ def hint_at_put(frame: types.FrameType | None, subject: str, size: int) -> None:
         subject: what to call the argument.
         size: its bytes.
     """
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
+    frame = outside(frame)
     if frame is None:
         return
     place = frame.f_code.co_filename, frame.f_lineno

@@ -19,6 +19,7 @@ the order in which a task meets them:
     _hot_actor_node.pxi    making, finding and killing actors
     _hot_context.pxi  what running code asks about its task and the node
     _hot_repeat.pxi   large arguments that are passed again and again
+    _hot_site.pxi     where objects were made, when that is recorded
     _hot_get.pxi      get, put
     _hot_wait.pxi     wait
     _hot_result.pxi   what a task returns, yields or raises -> the values of its result
@@ -137,6 +138,7 @@ include "_hot_actor.pxi"
 include "_hot_actor_node.pxi"
 include "_hot_context.pxi"
 include "_hot_repeat.pxi"
+include "_hot_site.pxi"
 include "_hot_get.pxi"
 include "_hot_wait.pxi"
 include "_hot_result.pxi"

@@ -299,6 +299,8 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
             raise core_error()
     finally:
         give_encoder(encoder)
+    if session.sites and first != NULL:
+        note_site(session, first, self.returns, f"{self._argument_subject(None)}.remote()")
     if self.flags & F_STREAMING:
         return make_generator(session, first)
     if self.returns == 1:

@@ -271,6 +271,8 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
             raise core_error()
     finally:
         give_encoder(encoder)
+    if session.sites and first != NULL:
+        note_site(session, first, self.returns, f"{self.exported.name}.remote()")
     if self.flags & F_STREAMING:
         return make_generator(session, first)
     if self.returns == 1:

@@ -68,6 +68,8 @@ cdef int encode_large_argument(Encoder encoder, Session session, object value, o
         return encoder.join_parts(start)
     # Too large to travel in the task's record: it becomes an object of its own.
     ref = store_argument(encoder, session, start, contained, value, callee, where)
+    if session.sites:
+        note_site(session, ref.entry, 1, callee._argument_subject(where))
     encoder.keep(ref)
     return put_dependency(encoder, ref)
 

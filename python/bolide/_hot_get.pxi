@@ -329,10 +329,19 @@ def put(value):
             "Calling 'put' on an ObjectRef is not allowed: the object is in the store already. If "
             "you really want a reference to a reference, wrap it in a list."
         )
+    cdef ObjectRef ref = put_value(session, value)
+    if session.sites:
+        note_site(session, ref.entry, 1, "put()")
+    return ref
+
+
+cdef ObjectRef put_value(Session session, object value):
+    cdef Encoder encoder
+    cdef ObjectEntry* entry
+    cdef ObjectRef ref
     if type(value) is _ndarray and (ref := put_draft(session, value)) is not None:
         return ref
-    cdef Encoder encoder = take_encoder()
-    cdef ObjectEntry* entry
+    encoder = take_encoder()
     try:
         encoder.encode_value(value, "the value of put()")
         if encoder.parts_size(encoder.size, 8) <= session.inline_limit:

@@ -35,6 +35,7 @@ cdef class Session:
     cdef public object function  # of the task that runs: (callable, name, ...), or None
     cdef public object task_name # what the option `name` says, or None
     cdef uint32_t trace          # F_TRACED while it is recorded when tasks run, else 0
+    cdef bint sites              # the node is told where objects are made
     cdef uint64_t task_id        # in a worker: of the task that runs, or 0
     cdef uint64_t current        # in a worker: sequence of the task that an interrupt may end, or 0
     cdef uint64_t last_begun     # the newest sequence that was `current`
@@ -59,6 +60,10 @@ cdef class Session:
     def record_tasks(self, bint wanted):
         """Whether it is recorded when tasks run that are called from now on, and what they call."""
         self.trace = F_TRACED if wanted else 0
+
+    def note_sites(self, bint wanted):
+        """Whether the node is told where in the program objects are made from now on."""
+        self.sites = wanted
 
     def use_engine(self, engine):
         """From now on calls are run by `engine`; objects stay with the client."""

@@ -216,6 +216,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     void expect_argument(WorkerClient*, ObjectEntry*, uint64_t)
     cbool fetch(Client*, ObjectEntry*, int64_t)
     void write_output(WorkerClient*, uint32_t, const char*, size_t)
+    void note_site(Client*, ObjectEntry*, uint32_t, const char*, size_t)
     void trace(WorkerClient*, uint64_t, int64_t, int64_t, const char*, size_t)
     void copy(Client*, uint8_t*, const uint8_t*, uint64_t)
     cbool equal(Client*, const uint8_t*, const uint8_t*, uint64_t)

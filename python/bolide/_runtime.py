@@ -149,6 +149,7 @@ def init(
         try:
             session = _hot.Session(_node)
             session.record_tasks(_config.get("timeline") == "on")
+            session.note_sites(_config.get("record_ref_creation_sites") == "on")
             if local_mode:
                 from .engines.inline import InlineEngine
 

@@ -39,6 +39,7 @@ def encode_settings(job: dict[str, Any]) -> bytes:
             "job": job,
             "ray": _ray_is_bolide(),
             "prefix": _config.get("log_prefix") != "never",
+            "sites": _config.get("record_ref_creation_sites") == "on",
         }
     )
 

@@ -64,6 +64,7 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         settings = apply_settings(order.settings())
         client = server.attach(order)
         session = _hot.Session(client, True)
+        session.note_sites(settings["sites"])
         _hot.set_session(session)
         _enter_job(settings["job"])
         _redirect_output(settings["prefix"])

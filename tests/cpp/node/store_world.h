@@ -219,6 +219,7 @@ class StoreWorld : public ObjectsOwner, public MoverOwner, public SpillerOwner {
     return reserve(kNode, size, false, slot);
   }
   void value_returned(ObjectEntry* entry) override { returned.insert(entry); }
+  std::string holders_of(const ObjectEntry*) override { return "held by a test"; }
   Status no_room(uint64_t size) override { return objects.registry().refuse(size); }
 
   Mutex mutex;

@@ -112,6 +112,25 @@ TEST_CASE("object table: a stored value is a place, which erase does not touch")
   CHECK(table.size() == 0);
 }
 
+TEST_CASE("object table: where an object was made is noted once, and goes with it") {
+  ObjectTable table;
+  ObjectEntry* entry = table.add(id(1));
+  CHECK(table.site(entry) == nullptr);
+  CHECK_FALSE(table.knows_sites());
+  table.set_site(entry, "put() at a.py:1 in f");
+  table.set_site(entry, "put() at b.py:2 in g");
+  REQUIRE(table.site(entry) != nullptr);
+  CHECK(*table.site(entry) == "put() at a.py:1 in f");
+  CHECK(table.knows_sites());
+  ObjectEntry* other = table.add(id(2));
+  table.set_site(other, "put() at a.py:1 in f");
+  CHECK(table.site(other) == table.site(entry));
+  table.erase(entry);
+  ObjectEntry* next = table.add(id(3));
+  REQUIRE(next == entry);
+  CHECK(table.site(next) == nullptr);
+}
+
 TEST_CASE("object table: contained ids are kept in order and taken once") {
   ObjectTable table;
   ObjectEntry* entry = table.add(id(1));

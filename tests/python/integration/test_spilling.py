@@ -202,7 +202,8 @@ def test_a_file_that_was_cut_short_loses_its_objects_only(small, tmp_path):
         except exceptions.ObjectLostError as error:
             lost.append((ref, seed))
             assert ref.hex() in str(error)
-            assert "It was written to the disk, but the file" in str(error)
+            assert "Its 8.0 MiB were written to the disk, but the file" in str(error)
+            assert "It is held by the driver." in str(error)
     assert 0 < len(lost) < 16
     assert time.monotonic() - started < WITHIN
     with pytest.raises(exceptions.ObjectLostError, match="but the file"):

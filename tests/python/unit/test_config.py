@@ -18,6 +18,7 @@ def test_defaults():
         "log_prefix": "auto",
         "max_blocked_per_core": 4,
         "timeline": "off",
+        "record_ref_creation_sites": "off",
         "fault": "",
         "fault_seed": "",
     }
