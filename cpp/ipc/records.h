@@ -76,6 +76,7 @@ struct TaskHeader {
   uint32_t flags;       // TaskFlags
 };
 static_assert(sizeof(TaskHeader) == 64);
+inline constexpr uint32_t kMostReturns = 1u << 24;  // of a task; what says more is malformed
 
 enum TaskFlags : uint32_t {
   kInline = 1,       // to be run by a blocked worker on top of the task that waits for it

@@ -177,7 +177,7 @@ Status Node::on_submit(WorkerLink& link, const std::byte* data, uint64_t size) {
   ipc::Reader in(data, size);
   const auto header = in.take<ipc::TaskHeader>();
   const uint64_t body = Task::body_size(header);
-  if (!in.ok() || in.left() < body || header.returns > (1u << 24)) return malformed("a task");
+  if (!in.ok() || in.left() < body || header.returns > ipc::kMostReturns) return malformed("a task");
   const ObjectId id{header.task};
   const bool streaming = (header.flags & ipc::kStreaming) != 0;
   if (streaming && header.returns != 1) return malformed("a stream with several returns");

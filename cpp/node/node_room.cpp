@@ -268,7 +268,8 @@ void Node::note_site(ObjectEntry* first, uint32_t returns, std::string_view text
 Status Node::on_site(WorkerLink& link, ipc::Reader& in) {
   const auto record = in.take<ipc::SiteRecord>();
   const std::byte* text = in.bytes(record.bytes);
-  if (!in.ok() || client_of(ObjectId{record.object}) != link.client) {
+  if (!in.ok() || record.returns > ipc::kMostReturns ||
+      client_of(ObjectId{record.object}) != link.client) {
     return malformed("where an object was made");
   }
   set_sites(ObjectId{record.object}, record.returns,
