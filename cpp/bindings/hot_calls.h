@@ -111,6 +111,22 @@ inline ObjectEntry* put_stored(Client* client, const store::Slot& slot,
   return pointer_or_note(client->put_stored(slot, contained, flags, pinned));
 }
 
+// promise and keep_*: for engines; only for the driver's client, which is the node.
+inline ObjectEntry* promise(Client* client) {
+  return pointer_or_note(static_cast<node::Node*>(client)->promise());
+}
+
+inline bool keep_inline(Client* client, ObjectEntry* promised, const uint8_t* data, uint64_t size,
+                        const std::vector<uint64_t>& contained, uint8_t flags) {
+  return note(
+      static_cast<node::Node*>(client)->keep_inline(promised, data, size, contained, flags));
+}
+
+inline bool keep_stored(Client* client, ObjectEntry* promised, const store::Slot& slot,
+                        const std::vector<uint64_t>& contained, uint8_t flags) {
+  return note(static_cast<node::Node*>(client)->keep_stored(promised, slot, contained, flags));
+}
+
 using Quantities = std::vector<std::pair<std::string, int64_t>>;
 inline bool define_class(Client* client, uint64_t key, const Quantities& need) {
   return note(client->define_class(key, need, nullptr));

@@ -14,6 +14,7 @@
 //   node_cancel.cpp   cancelling tasks
 //   node_actors.cpp   actors: made, called, found by name
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
+//   node_promises.cpp  objects whose value an engine gives later
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
@@ -115,6 +116,14 @@ class BOLIDE_API Node : public Client,
   bool spin(ObjectEntry* entry);
   Status watch(ObjectEntry* entry, std::shared_ptr<CompletionQueue> queue,
                uint64_t token) override;
+
+  // For an engine that runs calls in this process: promise makes an object that is pending until it is
+  // kept, by a value as the puts take it. One that has its value keeps that, and the later is dropped.
+  Result<ObjectEntry*> promise();
+  Status keep_inline(ObjectEntry* promised, const void* data, uint64_t size,
+                     std::span<const uint64_t> contained, uint8_t flags);
+  Status keep_stored(ObjectEntry* promised, const store::Slot& slot,
+                     std::span<const uint64_t> contained, uint8_t flags);
 
   // Output and warnings for the binding: an event that is rung when there is something, a cheap
   // test (true until output_printed, so that who sees false knows that it is printed), the lines.

@@ -6,8 +6,8 @@
 // Invariants (docs/reference_counting.md)
 //   1. refs of an entry = clients that hold it + tasks that name it as argument, function or
 //      return + containers that hold its id.
-//   2. A pending object is held by the task that makes it, so an entry without references is
-//      ready, and it is freed at once, with its bytes.
+//   2. A pending object is held by the task that makes it, a promise by the engine, so an entry
+//      without references is ready, and it is freed at once, with its bytes.
 //   3. A container holds its contained ids until it is freed itself.
 //   4. An entry whose value is away for good has a place in spilled_. One that has come back keeps
 //      it, since its bytes never change: it need not be written again.

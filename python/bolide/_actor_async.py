@@ -40,7 +40,7 @@ class _Selector(selectors.EpollSelector):
         return super().select(timeout) if feed is None else feed.select(timeout)
 
 
-class _Group:
+class Group:
     """The loop of a concurrency group and the calls that run in it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -139,8 +139,8 @@ class LoopRunner:
 
     def __init__(self, limits: list[int]) -> None:
         self._selector = _Selector()
-        self._main = _Group(asyncio.SelectorEventLoop(self._selector))
-        self._groups: list[_Group | None] = [self._main, *(None for _ in limits[1:])]
+        self._main = Group(asyncio.SelectorEventLoop(self._selector))
+        self._groups: list[Group | None] = [self._main, *(None for _ in limits[1:])]
         asyncio.set_event_loop(self._main.loop)  # for the constructor
 
     def run(self, session: Any) -> int:
@@ -184,10 +184,10 @@ class LoopRunner:
         self._main.loop.call_soon_threadsafe(self._main.loop.stop)
 
 
-def _start_group(index: int) -> _Group:
+def _start_group(index: int) -> Group:
     import threading
 
-    group = _Group(asyncio.new_event_loop())
+    group = Group(asyncio.new_event_loop())
 
     def run() -> None:
         asyncio.set_event_loop(group.loop)

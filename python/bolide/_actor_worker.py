@@ -215,12 +215,19 @@ class ThreadRunner:
     def run(self, session: Any) -> int:
         """On the main thread: takes calls until the actor is to end; its exit status."""
         status = _hot.feed_calls(session, self.start)
+        self.finish()
+        return status
+
+    def finish(self, patience: float | None = None) -> None:
+        """Ends the threads with their calls; waits for each `patience` seconds at most."""
+        import threading
+
         for calls, threads in zip(self._calls, self._threads):
             for _ in threads:
                 calls.put(None)
         for thread in (thread for threads in self._threads for thread in threads):
-            thread.join()
-        return status
+            if thread is not threading.current_thread():
+                thread.join(patience)
 
     def start(self, call: _hot.ActorCall) -> None:
         group = call.group

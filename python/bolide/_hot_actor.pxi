@@ -187,8 +187,8 @@ cdef class ActorMethod:
         check_call(self._argument_subject(None), self._info.parameters, args, kwargs)
 
     def _fields(self):
-        """For engines: (returns, flags, max_retries, stream_limit, name, classes to retry after)."""
-        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, self.retry_on
+        """As RemoteFunction._fields."""
+        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, self.retry_on, self.method >> 32
 
     def _argument_subject(self, where):
         """How to name the method, or an argument of it, in a sentence."""

@@ -207,9 +207,9 @@ cdef class RemoteFunction:
         check_signature(self.exported.function, self.exported.name, args, kwargs)
 
     def _fields(self):
-        """For engines: (returns, flags, max_retries, stream_limit, name, classes to retry after)."""
+        """For engines: (returns, flags, max_retries, stream_limit, name, classes to retry after, index of the group)."""
         retry_on = self._options.retry_classes() if self.flags & F_RETRY_EXCEPTIONS else None
-        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, retry_on
+        return self.returns, self.flags, self.max_retries, self.stream_limit, self.task_name, retry_on, 0
 
     def _argument_subject(self, where):
         """How to name an argument in a sentence."""

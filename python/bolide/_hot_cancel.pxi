@@ -12,7 +12,9 @@ def cancel_object(ObjectRef ref not None, bint force, bint recursive):
     if force and is_actor_call(ref):
         from ._cancel import force_error
         raise force_error()
-    if ref.session.engine is None:  # else what was called has ended
+    if ref.session.engine is not None:
+        ref.session.engine.cancel(ref, recursive)
+    else:
         native.cancel(ref.session.client, ref.entry, force, recursive)
 
 

@@ -13,13 +13,25 @@ def is_error(ObjectRef ref not None):
     return ref.entry.value_flags & 1 != 0
 
 
-def put_copy(ObjectRef ref not None):
+def promise():
+    """An object that is pending until it is given to one of the following as `into`.
+
+    They then keep promises in place of making objects. The first value of one stays.
+    """
+    cdef Session session = need_session()
+    cdef ObjectEntry* entry = native.promise(session.client)
+    if entry == NULL:
+        raise core_error()
+    return make_ref(session, entry)
+
+
+def put_copy(ObjectRef ref not None, ObjectRef into=None):
     """Another object with the same exception."""
     cdef bytes value = value_bytes(ref)
     cdef Encoder encoder = Encoder.__new__(Encoder)
     encoder = encode_raw(ref.session, encoder, value, None, "?")
     encoder.flags = ref.entry.value_flags
-    return put_encoded(ref.session, encoder)
+    return put_encoded(ref.session, encoder, into)
 
 
 def put_argument(value, subject):
@@ -36,34 +48,46 @@ def put_argument(value, subject):
         give_encoder(encoder)
 
 
-def put_results(uint32_t returns, result, str name, bint dynamic, bint may_retry):
+def put_results(uint32_t returns, result, str name, bint dynamic, bint may_retry, list into=None):
     """A list of objects: what a task has returned."""
     cdef Session session = need_session()
     if dynamic:
         result = put_items(session, result, name, may_retry)
     if returns == 1 and not PyGen_CheckExact(result):
-        return [put_encoded(session, encode_result(session, result, name))]
-    return [put_encoded(session, <Encoder> encoder) for encoder in encode_results(session, returns, result, name, may_retry)]
+        return put_all(session, [encode_result(session, result, name)], into)
+    return put_all(session, encode_results(session, returns, result, name, may_retry), into)
 
 
-def put_errors(uint32_t returns, error, str name, dict fields):
+def put_item(item, str name, ObjectRef into=None):
+    """An object of what a generator has yielded."""
+    cdef Session session = need_session()
+    return put_encoded(session, encode_result(session, item, name), into)
+
+
+cdef list put_all(Session session, list encoders, list into):
+    if into is None:
+        return [put_encoded(session, <Encoder> encoder) for encoder in encoders]
+    return [put_encoded(session, <Encoder> encoder, <ObjectRef> ref) for encoder, ref in zip(encoders, into)]
+
+
+def put_errors(uint32_t returns, error, str name, dict fields, list into=None):
     """A list of objects: the exception that a task has raised. `fields`: of RayTaskError, in an actor."""
     global _error_fields
     cdef Session session = need_session()
     outer = _error_fields
     _error_fields = fields
     try:
-        return [put_encoded(session, <Encoder> encoder) for encoder in encode_failure(session, returns, error, name)]
+        return put_all(session, encode_failure(session, returns, error, name), into)
     finally:
         _error_fields = outer
 
 
-def put_system_error(bytes value):
+def put_system_error(bytes value, ObjectRef into=None):
     """An object whose value is an error as the core makes them (node/system_error.h)."""
     cdef Encoder encoder = Encoder.__new__(Encoder)
     encoder.put_bytes(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
     encoder.flags = 3  # ipc::kError | ipc::kSystemError
-    return put_encoded(need_session(), encoder)
+    return put_encoded(need_session(), encoder, into)
 
 
 def load_exported(ObjectRef ref not None):

@@ -89,9 +89,19 @@ cdef ObjectRef put_failure(Session session, object error, object name):
     return put_encoded(session, <Encoder> encode_failure(session, 1, error, name)[0])
 
 
-cdef ObjectRef put_encoded(Session session, Encoder encoder):
-    """An object of what was encoded for a result."""
+cdef ObjectRef put_encoded(Session session, Encoder encoder, ObjectRef promised=None):
+    """An object of what was encoded for a result; the promised one, if there is one."""
     cdef ObjectEntry* entry
+    cdef cbool kept
+    if promised is not None:
+        if encoder.stored:
+            encoder.stored = False
+            kept = native.keep_stored(session.client, promised.entry, encoder.slot, encoder.contained, encoder.flags)
+        else:
+            kept = native.keep_inline(session.client, promised.entry, encoder.data, encoder.size, encoder.contained, encoder.flags)
+        if not kept:
+            raise core_error()
+        return promised
     if encoder.stored:
         encoder.stored = False
         entry = native.put_stored(session.client, encoder.slot, encoder.contained, encoder.flags, False)

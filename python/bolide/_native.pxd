@@ -196,6 +196,9 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
         cbool empty()
     HeldMemory g_held
     ObjectEntry* put_stored(Client*, const Slot&, const vector[uint64_t]&, uint8_t, cbool)
+    ObjectEntry* promise(Client*)
+    cbool keep_inline(Client*, ObjectEntry*, const uint8_t*, uint64_t, const vector[uint64_t]&, uint8_t)
+    cbool keep_stored(Client*, ObjectEntry*, const Slot&, const vector[uint64_t]&, uint8_t)
     cbool define_class(Client*, uint64_t, const vector[pair[string, int64_t]]&)
     WaitResult await_credit(WorkerClient*, uint64_t, uint64_t, int64_t, WaitMode*)
     void cancel(Client*, ObjectEntry*, cbool, cbool)

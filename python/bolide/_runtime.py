@@ -78,8 +78,9 @@ def init(
         log_to_driver: print what workers print.
         runtime_env: of the workers: a dict with the keys "env_vars", "working_dir" (a directory)
             and "py_modules" (a list of directories of packages). Without effect in local_mode.
-        local_mode: run every call in this process, in the thread that makes it, at once; for
-            debuggers, coverage and profilers.
+        local_mode: run every call in this process, in the thread that makes it, at once (of actors
+            that run several calls at a time in other threads), for debuggers, coverage and
+            profilers.
         **others: Ray's other keywords are accepted without effect, those that begin with an
             underscore with one warning that names them.
 

@@ -147,9 +147,11 @@ class RuntimeContext:
             RuntimeError: this is the driver, or an async actor, whose coroutines are cancelled.
         """
         session = _hot.current_session()
-        if session is not None and session.engine is not None and self.get_task_id() is not None:
-            return False  # who could cancel it waits for its end
-        if session is None or not session.is_worker:
+        engine = None if session is None else session.engine
+        in_task = session is not None and session.is_worker
+        if engine is not None:
+            in_task = self.get_task_id() is not None
+        if not in_task:
             raise RuntimeError("is_canceled() can only be asked in a task or in an actor's method")
         actor = current_actor()
         if actor is not None and actor.is_async:
@@ -157,7 +159,7 @@ class RuntimeContext:
                 "is_canceled() is not supported in async actors: their coroutines are cancelled as "
                 "asyncio does it; catch asyncio.CancelledError"
             )
-        return _hot.is_interrupted()
+        return _hot.is_interrupted() if engine is None else engine.is_cancelled()
 
 
 def get_runtime_context() -> RuntimeContext:

@@ -50,12 +50,20 @@ class Engine:
         """Ends an actor, given by the number of its object."""
         raise NotImplementedError
 
+    def cancel(self, ref: ObjectRef, recursive: bool) -> None:
+        """Ends the call that makes this object, and, `recursive`, those that it has made."""
+        raise NotImplementedError
+
     def is_actor_call(self, ref: ObjectRef) -> bool:
         """Whether a call of an actor has returned this object."""
         raise NotImplementedError
 
     def running(self) -> tuple[int, str | None, str | None]:
         """(number, name, function) of what runs in this thread; 0 and None if nothing does."""
+        raise NotImplementedError
+
+    def is_cancelled(self) -> bool:
+        """Whether what runs in this thread was cancelled; something does."""
         raise NotImplementedError
 
     def actor(self) -> Actor | None:

@@ -130,19 +130,6 @@ def test_coroutines_of_actors_run_to_their_end_also_below_a_running_loop(local):
     assert asyncio.run(main()) == 4
 
 
-def test_a_coroutine_that_waits_for_a_later_call_is_an_error(local):
-    @local.remote
-    class Signal:
-        def __init__(self):
-            self.event = asyncio.Event()
-
-        async def wait(self):
-            await self.event.wait()
-
-    with pytest.raises(RuntimeError, match="waits for what a later call would bring"):
-        local.get(Signal.remote().wait.remote())
-
-
 def test_a_handle_is_useless_in_the_session_that_follows(local):
     counter = Counter.remote()
     bolide.shutdown()

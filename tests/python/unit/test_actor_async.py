@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bolide._actor_async import _Group
+from bolide._actor_async import Group
 
 
 class Call:
-    """What a _Group asks of a _hot.ActorCall."""
+    """What a Group asks of a _hot.ActorCall."""
 
     sequence = 7
     is_async = True
@@ -31,7 +31,7 @@ class Call:
 
 def test_a_call_that_is_cancelled_before_its_first_step_ends():
     loop = asyncio.new_event_loop()
-    group = _Group(loop)
+    group = Group(loop)
     call = Call()
 
     async def main():
