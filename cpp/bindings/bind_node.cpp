@@ -11,6 +11,7 @@ using node::NodeOptions;
 // start takes everything by keyword: see bolide/_runtime.py for the meaning and the defaults.
 std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, double>> resources,
                             uint64_t object_store_memory, std::string spill_directory,
+                            double memory_refresh, double memory_threshold, std::string meminfo,
                             int64_t spin_ns, uint64_t inline_limit,
                             uint32_t max_blocked_per_core, double start_timeout,
                             bool forward_output, std::vector<std::string> argv,
@@ -20,6 +21,9 @@ std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, 
   options.resources = std::move(resources);
   options.object_store_memory = object_store_memory;
   options.spill_directory = std::move(spill_directory);
+  options.memory_refresh = static_cast<Nanos>(memory_refresh * 1e9);
+  options.memory_threshold = memory_threshold;
+  options.meminfo = std::move(meminfo);
   options.max_spin = spin_ns;
   options.inline_limit = inline_limit;
   options.max_blocked_per_core = max_blocked_per_core;
@@ -78,7 +82,8 @@ void bind_node(py::module_& module) {
   using py::gil_scoped_release;
   py::class_<Node>(module, "Node", "One scheduler, reference table and object store.")
       .def_static("start", &start, py::kw_only(), py::arg("num_cpus"), py::arg("resources"),
-                  py::arg("object_store_memory"), py::arg("spill_directory"), py::arg("spin_ns"), py::arg("inline_limit"),
+                  py::arg("object_store_memory"), py::arg("spill_directory"), py::arg("memory_refresh"),
+                  py::arg("memory_threshold"), py::arg("meminfo"), py::arg("spin_ns"), py::arg("inline_limit"),
                   py::arg("max_blocked_per_core"), py::arg("start_timeout"),
                   py::arg("forward_output"), py::arg("argv"), py::arg("env"), py::arg("settings"))
       .def("address", [](Node& node) { return reinterpret_cast<uintptr_t>(static_cast<node::Client*>(&node)); },

@@ -147,6 +147,7 @@ void Node::stop() {
   watchers_.clear();
   dependents_.clear();
   settled_.clear();
+  starved_.clear();
   close_streams();
   spiller_.close();
   spill_files_.close();
@@ -197,6 +198,7 @@ void Node::close_descriptors() {
 // unfinished_tasks are those that will never end.
 std::vector<Task*> Node::unfinished_tasks() {
   std::unordered_set<Task*> tasks(settled_.begin(), settled_.end());
+  for (const Starved& each : starved_) tasks.insert(each.task);
   for (const auto& [id, link] : links_) {
     for (const auto& entry : link->outstanding) tasks.insert(entry.task);
   }

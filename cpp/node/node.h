@@ -16,6 +16,7 @@
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
 //   node_promises.cpp  objects whose value an engine gives later
 //   node_streams.cpp  tasks that yield, and their consumers
+//   node_memory.cpp   watching memory while tasks run, and ending one when it runs short
 //   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_store.cpp    chunks, the values in them, what happens when bytes go
@@ -37,6 +38,7 @@
 #include "ipc/bell.h"
 #include "node/actor.h"
 #include "node/client.h"
+#include "node/memory_policy.h"
 #include "node/mover.h"
 #include "node/node_reports.h"
 #include "node/objects.h"
@@ -57,6 +59,9 @@ struct NodeOptions {
   uint64_t object_store_memory = 0;
   Nanos max_spin = 50'000;
   std::string spill_directory = "/var/tmp";
+  Nanos memory_refresh = 0;      // between looks at the memory of what runs, at most; 0: none
+  double memory_threshold = 1;   // part of the machine's memory in use, above which a worker is killed
+  std::string meminfo;           // file that tells the machine's memory; "": the kernel's, and cgroups
   uint64_t inline_limit = 8192;
   uint32_t max_blocked_per_core = 4;
   Nanos start_timeout = 60 * kSecond;
@@ -178,6 +183,7 @@ class BOLIDE_API Node : public Client,
   void retire(sched::Worker& worker) override;
   sched::Task* awaited_by(sched::Worker& worker, sched::SchedulingClass& cls) override;
   void warn_infeasible(sched::SchedulingClass& cls) override;
+  void leased(sched::Worker& worker) override;
 
   // ObjectsOwner
   void span_freed(ClientId owner, const Location& where) override;
@@ -236,12 +242,21 @@ class BOLIDE_API Node : public Client,
   Status book_value(ObjectEntry* entry, ClientId owner);
 
   // node_retries.cpp
-  void task_lost(Task* task, const std::string& how, int pid);
+  void task_lost(Task* task, const std::string& how, int pid, const MemoryDeath* memory);
   void retry(Task* task);
   Status on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
                       const ipc::ResultHeader& result);
   void part_with(WorkerLink& link);
   std::string task_name(Task* task);
+
+  // node_memory.cpp
+  void watch_memory_within(Nanos pause);
+  void watch_memory(MutexLock& lock);
+  const WorkerLink::Outstanding* running_task(const WorkerLink& link) const;
+  std::vector<Suspect> list_suspects(bool* any_runs);
+  void kill_for_memory(const MemoryDeath& death);
+  void task_out_of_memory(Task* task, const MemoryDeath& death, int pid);
+  void feed_starved(Nanos time, bool all);
 
   // node_cancel.cpp
   void cancel_maker(ObjectEntry* entry, bool force, bool recursive);
@@ -278,7 +293,7 @@ class BOLIDE_API Node : public Client,
   void give_up_creation(Actor& actor);
   void creation_failed(Task* creation, SystemErrorKind kind, std::string_view text);
   void owner_gone(ClientId owner, const std::string& how);
-  void lose_actor(WorkerLink& link, const std::string& how, int pid);
+  void lose_actor(WorkerLink& link, const std::string& how, int pid, const MemoryDeath* memory);
   void fail_call(Task* call, const std::string& value);
 
   // node_streams.cpp
@@ -407,6 +422,15 @@ class BOLIDE_API Node : public Client,
     std::string why;
   };
   std::vector<Unsendable> unsendable_;
+  struct Starved {
+    Task* task;
+    Nanos until;
+  };
+  std::vector<Starved> starved_;     // killed because memory ran low, to be queued again
+  Nanos memory_due_ = INT64_MAX;     // when to look at memory; INT64_MAX: nothing runs
+  Nanos machine_due_ = 0;            // when the machine's is to be looked at, too
+  uint32_t memory_victim_ = 0;       // worker that was killed and is not gone yet
+  uint64_t begun_ = 0;               // numbers what is seen to have begun
   uint64_t next_counter_ = 1;
   BlockPool task_memory_;
   uint64_t tasks_ = 0;

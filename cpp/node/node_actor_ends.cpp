@@ -170,7 +170,8 @@ void Node::owner_gone(ClientId owner, const std::string& how) {
 
 // lose_actor: the process of this actor is gone. Calls that it had begun are run again if they may
 // be; those that it had not begun are sent again in any case, and burn no retry.
-void Node::lose_actor(WorkerLink& link, const std::string& how, int pid) {
+void Node::lose_actor(WorkerLink& link, const std::string& how, int pid,
+                      const MemoryDeath* memory) {
   Actor& actor = *std::exchange(link.actor, nullptr);
   actor.link = nullptr;
   ObjectEntry* entry = actor.entry;
@@ -218,18 +219,29 @@ void Node::lose_actor(WorkerLink& link, const std::string& how, int pid) {
     scheduler_.resubmit(actor.creation);
   } else {
     Task* creation = constructing ? std::exchange(actor.creation, nullptr) : nullptr;
-    end_actor(actor, SystemErrorKind::kActorDied,
-              describe(actor) + " is dead: its " + end + ". It had been restarted " +
-                  std::to_string(actor.restarts) +
-                  " times (max_restarts=" + std::to_string(actor.max_restarts) +
-                  "). The worker's own output above may tell why; raise max_restarts if the cause "
-                  "is passing.");
+    const std::string counts = "It had been restarted " + std::to_string(actor.restarts) +
+                               " times (max_restarts=" + std::to_string(actor.max_restarts) + "). ";
+    if (memory != nullptr) {
+      end_actor(actor, SystemErrorKind::kActorOutOfMemory,
+                explain(*memory, describe(actor), pid) + ". " + counts +
+                    "Raise memory=, or let it hold less.");
+    } else {
+      end_actor(actor, SystemErrorKind::kActorDied,
+                describe(actor) + " is dead: its " + end + ". " + counts +
+                    "The worker's own output above may tell why; raise max_restarts if the cause "
+                    "is passing.");
+    }
     if (creation != nullptr) finish(creation);
   }
-  const std::string unavailable = encode_actor_error(
-      SystemErrorKind::kActorUnavailable, actor.id.value,
-      "the " + end + ", and '" + actor.spec.class_name +
-          "' is being started again; set max_task_retries if calls may run more than once");
+  const std::string again =
+      ", and '" + actor.spec.class_name +
+      "' is being started again; set max_task_retries if calls may run more than once";
+  const std::string unavailable =
+      memory != nullptr
+          ? encode_actor_error(SystemErrorKind::kActorOutOfMemory, actor.id.value,
+                               explain(*memory, describe(actor), pid) + again)
+          : encode_actor_error(SystemErrorKind::kActorUnavailable, actor.id.value,
+                               "the " + end + again);
   while (!failed.empty()) {
     if (failed.back()->cancelled) {
       fail_cancelled(failed.back(), "was running, and its worker died");

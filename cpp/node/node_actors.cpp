@@ -188,6 +188,7 @@ Result<ObjectEntry*> Node::admit_call(Task* task, WorkerLink* submitter, bool un
 }
 
 void Node::send_call(sched::Actor& actor, sched::Task& call) {
+  if (memory_due_ == INT64_MAX) watch_memory_within(options_.memory_refresh);
   send_task(*static_cast<Actor&>(actor).link, static_cast<Task*>(&call), false);
 }
 

@@ -80,6 +80,7 @@ void Node::unwait(Task* task) {
     entry->flags = static_cast<uint8_t>(entry->flags & ~store::kHasDependents);
   }
   std::erase(settled_, task);
+  std::erase_if(starved_, [task](const Starved& each) { return each.task == task; });
 }
 
 // withdraw takes a task that has not begun out of the scheduler's hands; false if it has begun.

@@ -6,7 +6,7 @@
 
 namespace bolide::node {
 // task_lost: the worker died while it ran this task.
-void Node::task_lost(Task* task, const std::string& how, int pid) {
+void Node::task_lost(Task* task, const std::string& how, int pid, const MemoryDeath* memory) {
   if (task->killed) {
     fail(task, SystemErrorKind::kWorkerCrashed,
          "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
@@ -16,6 +16,10 @@ void Node::task_lost(Task* task, const std::string& how, int pid) {
   if (task->cancelled) {
     fail(task, SystemErrorKind::kTaskCancelled,
          cancellation_text(task, "was running, and its worker died"));
+    return;
+  }
+  if (memory != nullptr) {
+    task_out_of_memory(task, *memory, pid);
     return;
   }
   if (task->may_retry()) {

@@ -34,6 +34,7 @@ void Node::supervise() {
     check_deadlines();
     if (now() >= interrupt_again_) send_interrupts();
     if (now() >= streams_due_) grant_due();
+    if (now() >= memory_due_) watch_memory(lock);
     flush_links();
     const Nanos time = now();
     Nanos until = INT64_MAX;
@@ -50,7 +51,7 @@ void Node::supervise() {
     if (const auto due = objects_.registry().next_surplus()) until = std::min(until, *due);
     if (const auto look = mover_.next_look()) until = std::min(until, *look);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
-    until = std::min({until, interrupt_again_, streams_due_, room_due_});
+    until = std::min({until, interrupt_again_, streams_due_, room_due_, memory_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},
@@ -124,7 +125,8 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   const ClientId client = link->client;
   const bool expected = link->retiring;
   const bool was_actor = link->actor != nullptr;
-  if (was_actor) lose_actor(*link, cause, pid);
+  const std::unique_ptr<MemoryDeath> memory = std::move(link->memory_death);
+  if (was_actor) lose_actor(*link, cause, pid, memory.get());
   // Newest first, so that the queue has them in their order.
   auto outstanding = std::move(link->outstanding);
   link->outstanding.clear();
@@ -140,7 +142,7 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
     }
   }
   scheduler_.worker_gone(link->worker);
-  for (Task* task : lost) task_lost(task, cause, pid);
+  for (Task* task : lost) task_lost(task, cause, pid, memory.get());
   bury(link);
   if (was_actor || !expected) owner_gone(client, cause);
   if (failed_starts_ >= kFailedStartsAtMost) {

@@ -24,10 +24,12 @@ enum class SystemErrorKind : uint32_t {
   kUnschedulable = 7,
   kEndOfStream = 8,
   kOutOfDisk = 9,
+  kOutOfMemory = 10,
   kActorDied = 16,
   kActorUnavailable = 17,
   kActorUnschedulable = 18,
   kActorInitFailed = 19,  // the constructor raised: its error as the binding packs it, no sentence
+  kActorOutOfMemory = 20,
 };
 
 inline std::string encode_system_error(SystemErrorKind kind, std::string_view text) {

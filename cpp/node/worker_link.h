@@ -26,6 +26,7 @@
 #include "ipc/link.h"
 #include "ipc/records.h"
 #include "ipc/ring.h"
+#include "node/memory_policy.h"
 #include "node/task_record.h"
 #include "os/fd.h"
 #include "os/memory.h"
@@ -118,6 +119,10 @@ class BOLIDE_API WorkerLink {
   bool retiring = false;        // told to leave
   bool failed = false;          // protocol error: killed, its death is being awaited
   Nanos recalled_at = INT64_MIN / 2;  // when it was last asked to forget places
+  uint64_t memory_before = 0;    // bytes of its own that it held when its lease began, if limited
+  uint64_t seen_sequence = 0;    // of the task that it ran at the last look at its memory
+  uint64_t begun = 0;            // the place of that one among all that began
+  std::unique_ptr<MemoryDeath> memory_death;  // it was killed for its memory
   bool needs_attention = false;  // it was sent what must not wait for the end of its task
   ipc::RingProducer tasks;
   ipc::RingConsumer replies;

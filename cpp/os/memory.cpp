@@ -118,18 +118,25 @@ uint64_t total_memory() {
 
 namespace {
 
-uint64_t read_available_memory() {
-  uint64_t available = UINT64_MAX;
-  std::ifstream file("/proc/meminfo");
+// read_meminfo: MemTotal and MemAvailable; UINT64_MAX for what is not there.
+MachineMemory read_meminfo(const std::string& path) {
+  MachineMemory found{UINT64_MAX, UINT64_MAX};
+  std::ifstream file(path);
   std::string key;
   uint64_t kilobytes = 0;
   std::string unit;
   while (file >> key >> kilobytes && std::getline(file, unit)) {
+    if (key == "MemTotal:") found.total = kilobytes * 1024;
     if (key == "MemAvailable:") {
-      available = std::min(available, kilobytes * 1024);
+      found.available = kilobytes * 1024;
       break;
     }
   }
+  return found;
+}
+
+uint64_t read_available_memory() {
+  const uint64_t available = read_meminfo("/proc/meminfo").available;
   std::optional<CgroupMemory> group = cgroup_memory();
   return group ? std::min(available, group->room) : available;
 }
@@ -147,6 +154,12 @@ uint64_t available_memory() {
   last.store(available, std::memory_order_relaxed);
   read_at.store(time, std::memory_order_release);
   return available;
+}
+
+MachineMemory machine_memory(const std::string& meminfo) {
+  if (!meminfo.empty()) return read_meminfo(meminfo);
+  static const uint64_t total = total_memory();
+  return {total, available_memory()};
 }
 
 }  // namespace bolide::os

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/api.h"
 #include "base/clock.h"
@@ -84,5 +85,12 @@ BOLIDE_API uint64_t total_memory();
 // is less. To read it takes a third of a millisecond, so an answer holds for kMemoryHolds.
 inline constexpr Nanos kMemoryHolds = 2 * kMillisecond;
 BOLIDE_API uint64_t available_memory();
+
+// Both, or what a file of the form of /proc/meminfo says.
+struct MachineMemory {
+  uint64_t total = 0;
+  uint64_t available = 0;
+};
+BOLIDE_API MachineMemory machine_memory(const std::string& meminfo = "");
 
 }  // namespace bolide::os

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <memory>
@@ -212,6 +213,20 @@ std::string describe_exit(int wait_status) {
                                    [sig](const SignalName& each) { return each.number == sig; });
   if (known != std::end(kSignalNames)) text += std::string(" (") + known->name + ")";
   return text;
+}
+
+uint64_t private_memory(pid_t pid) {
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%d/statm", static_cast<int>(pid));
+  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  char text[128];
+  const ssize_t size = file.valid() ? ::read(file.get(), text, sizeof text - 1) : 0;
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  unsigned long resident = 0;
+  unsigned long shared = 0;
+  if (std::sscanf(text, "%*u %lu %lu", &resident, &shared) != 2 || shared > resident) return 0;
+  return uint64_t{resident - shared} * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace bolide::os

@@ -60,6 +60,10 @@ BOLIDE_API bool kill_group(pid_t pgid, int sig);
 // but is not (or no longer) ours to ask. A child is reaped by this.
 BOLIDE_API std::optional<int> reap(const Fd& pidfd);
 
+// Bytes of memory of that process which no file and no shared memory backs: its RSS without what
+// others may have mapped too. 0 when there is none of that number.
+BOLIDE_API uint64_t private_memory(pid_t pid);
+
 // "killed by signal 9 (SIGKILL)", "exit code 3", "status unknown".
 BOLIDE_API std::string describe_exit(int wait_status);
 

@@ -44,6 +44,7 @@ bool Scheduler::place_dedicated(Task* task, Nanos now) {
   worker.state = WorkerState::kDedicated;
   worker.cls = &cls;
   worker.settled = false;
+  announce(worker);
   if (task->state == TaskState::kReady) unqueue(task);
   task->state = TaskState::kAssigned;
   task->worker = &worker;

@@ -21,6 +21,7 @@ namespace bolide::sched {
 
 inline constexpr uint32_t kCpu = 0;  // index of "CPU"
 inline constexpr uint32_t kGpu = 1;  // index of "GPU": of these, single ones are given out
+inline constexpr uint32_t kMemory = 2;  // index of "memory", in bytes
 
 struct Quantity {
   uint32_t resource;
@@ -35,6 +36,7 @@ class BOLIDE_API Ledger {
   Ledger() {
     intern("CPU");
     intern("GPU");
+    intern("memory");
   }
 
   // intern gives the index of a name, making one with nothing of it if it is new.

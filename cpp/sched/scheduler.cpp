@@ -35,6 +35,7 @@ SchedulingClass* Scheduler::define(uint64_t key, Need need) {
   fresh->key = key;
   for (const Quantity& q : need) {
     if (q.resource == kCpu) fresh->cpu = q.amount;
+    if (q.resource == kMemory) fresh->memory = static_cast<uint64_t>(q.amount / kUnit);
   }
   fresh->need = std::move(need);
   classes_.push_back(std::move(fresh));
@@ -237,6 +238,13 @@ void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
   if (worker.depth == 0) worker.depth = 1;
   cls.leased.push_back(&worker);
   leased_.push_back(&worker);
+  announce(worker);
+}
+
+void Scheduler::announce(Worker& worker) {
+  if (!announce_lease_ && worker.cls->memory == 0) return;
+  announce_lease_ = false;
+  actions_.leased(worker);
 }
 
 // take_devices gives the worker the GPUs of a need; it has to be told of them, and of none after some.

@@ -49,6 +49,9 @@ class Actions {
   virtual Task* awaited_by(Worker& worker, SchedulingClass& cls) = 0;
   // The class's tasks fit on this node never; called once a class.
   virtual void warn_infeasible(SchedulingClass& cls) = 0;
+  // The worker begins to run tasks of its class: one with a limit of memory, or the first since
+  // announce_lease.
+  virtual void leased(Worker& worker) = 0;
 };
 
 struct Policy {
@@ -108,6 +111,9 @@ class BOLIDE_API Scheduler {
   void blocked(Worker& worker, bool can_inline);
   void unblocked(Worker& worker);
 
+  // announce_lease: Actions::leased is called for the next worker that begins to run tasks.
+  void announce_lease() { announce_lease_ = true; }
+
   // --- time
   // someone_waits: a thread of the driver is blocked in get or wait, so its core is free.
   void someone_waits(bool waits) { someone_waits_ = waits; }
@@ -148,6 +154,7 @@ class BOLIDE_API Scheduler {
   bool inline_one(SchedulingClass& cls);
   void lease(Worker& worker, SchedulingClass& cls, Nanos now);
   void take_devices(Worker& worker, const Need& need);
+  void announce(Worker& worker);
   void end_lease(Worker& worker, Nanos now);
   void relieve(Nanos now);
   void retire_idle(Nanos now);
@@ -181,6 +188,7 @@ class BOLIDE_API Scheduler {
   Nanos pause_ = 0;      // twice the time to the next look
   Nanos looked_at_ = 0;  // when a look last made the pause longer
   bool someone_waits_ = false;
+  bool announce_lease_ = true;
 };
 
 }  // namespace bolide::sched

@@ -75,6 +75,7 @@ struct SchedulingClass {
   uint64_t key = 0;
   Need need;
   Amount cpu = 0;          // of need: what a blocked worker gives back
+  uint64_t memory = 0;     // of need, in bytes: what its tasks may hold; 0: any number
   bool dedicated = false;
   Need kept;               // dedicated: what its worker holds once the task is done
   ReadyQueue ready;

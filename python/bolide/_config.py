@@ -26,10 +26,13 @@ class Setting:
 
     Fields: `name`; `variable`; `kind`: "int", "float", "bytes", "choice" or "text"; `default`, None
     if it is worked out at start, as `meaning` says; `low` and `high`, the range of a number;
-    `choices`; `meaning`, one line.
+    `choices`; `meaning`, one line; `ray_variable`, Ray's for the same, which counts where
+    `variable` is not set ("": none).
     """
 
-    __slots__ = ("choices", "default", "high", "kind", "low", "meaning", "name", "variable")
+    __slots__ = (
+        "choices", "default", "high", "kind", "low", "meaning", "name", "ray_variable", "variable",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Setting:
         low: float = 0,
         high: float = 0,
         choices: tuple[str, ...] = (),
+        ray_variable: str = "",
     ) -> None:
         self.name = name
         self.variable = f"BOLIDE_{name.upper()}"
@@ -49,6 +53,7 @@ class Setting:
         self.low = low
         self.high = high
         self.choices = choices
+        self.ray_variable = ray_variable
 
     def parse(self, value: Any, where: str) -> Any:
         """`value` as this setting's type; `where` is the subject of the sentence if it is bad."""
@@ -118,6 +123,21 @@ SETTINGS: dict[str, Setting] = {
             "directory for objects that memory has no room for (TMPDIR, else /var/tmp)",
         ),
         Setting(
+            "memory_monitor_refresh_ms", "int", 250,
+            "milliseconds between looks at the memory of tasks that run; 0: no task is ever ended "
+            "for its memory, memory= limits nothing",
+            0, 3_600_000, ray_variable="RAY_memory_monitor_refresh_ms",
+        ),
+        Setting(
+            "memory_usage_threshold", "float", 0.95,
+            "part of the machine's or container's memory in use, above which a task is ended",
+            0.0, 1.0, ray_variable="RAY_memory_usage_threshold",
+        ),
+        Setting(
+            "meminfo", "text", "",
+            "file that tells the machine's memory, in the form of /proc/meminfo (the kernel's own)",
+        ),
+        Setting(
             "spin_us", "int", 50, "microseconds to look for a message before sleeping", 0, 1_000_000
         ),
         Setting(
@@ -172,10 +192,11 @@ def get(name: str, argument: Any = None, environ: Mapping[str, str] | None = Non
     setting = SETTINGS[name]
     if argument is not None:
         return setting.parse(argument, name)
-    text = (os.environ if environ is None else environ).get(setting.variable, "")
-    if text == "":
-        return setting.default
-    return setting.parse(text, f"the environment variable {setting.variable}")
+    environ = os.environ if environ is None else environ
+    for variable in (setting.variable, setting.ray_variable):
+        if text := environ.get(variable, ""):
+            return setting.parse(text, f"the environment variable {variable}")
+    return setting.default
 
 
 def describe(environ: Mapping[str, str] | None = None) -> str:
@@ -188,7 +209,8 @@ def describe(environ: Mapping[str, str] | None = None) -> str:
     lines = []
     width = max(len(setting.variable) for setting in SETTINGS.values())
     for setting in SETTINGS.values():
-        source = "environment" if environ.get(setting.variable, "") else "default"
+        given = environ.get(setting.variable, "") or environ.get(setting.ray_variable, "")
+        source = "environment" if given else "default"
         trouble = []
         try:
             value = get(setting.name, environ=environ)

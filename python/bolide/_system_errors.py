@@ -18,6 +18,7 @@ _BY_KIND = {
     7: exceptions.TaskUnschedulableError,
     8: exceptions.ObjectRefStreamEndOfStreamError,
     9: exceptions.OutOfDiskError,
+    10: exceptions.OutOfMemoryError,
 }
 _BY_CODE = {
     3: exceptions.ObjectStoreFullError,
@@ -73,6 +74,8 @@ def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
         return exceptions.ActorUnavailableError(sentence, actor_id)
     if kind == 18:  # kActorUnschedulable
         return exceptions.ActorUnschedulableError(sentence)
+    if kind == 20:  # kActorOutOfMemory
+        return exceptions.OutOfMemoryError(sentence)
     return exceptions.ActorDiedError(sentence, actor_id)
 
 

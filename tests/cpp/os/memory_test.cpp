@@ -241,6 +241,19 @@ TEST_CASE("available memory is some part of the total") {
   CHECK(available <= total);
 }
 
+TEST_CASE("a file in the form of /proc/meminfo may tell the memory of the machine") {
+  support::TemporaryFolder folder;
+  const std::string path = folder.path() + "/meminfo";
+  std::ofstream(path) << "MemTotal:       2048 kB\nMemFree:  1 kB\nMemAvailable:  512 kB\nHuge: 3\n";
+  const os::MachineMemory told = os::machine_memory(path);
+  CHECK(told.total == uint64_t{2} << 20);
+  CHECK(told.available == uint64_t{512} << 10);
+  const os::MachineMemory real = os::machine_memory();
+  CHECK(real.total == os::total_memory());
+  CHECK(real.available <= real.total);
+  CHECK(os::machine_memory(path + "-none").available == UINT64_MAX);
+}
+
 #ifdef BOLIDE_FAULTS
 TEST_CASE("each call that can fail has a fault point") {
   Fd fd = new_memfd();

@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "os/event.h"
 #include "os/fd_passing.h"
@@ -207,6 +209,23 @@ TEST_CASE("what cannot be started says so") {
         "cannot start /no/such/program: No such file or directory (errno 2)");
   CHECK(os::spawn({{"/bin/cat"}, {}, {{-1, 5}}, false}).status().err() == EBADF);
   CHECK(os::spawn({{"/bin/cat"}, {}, {{0, -5}}, false}).status().err() == EBADF);
+}
+
+TEST_CASE("private memory is what a process has touched, without what is shared") {
+  constexpr size_t kSize = 32 << 20;
+  const uint64_t before = os::private_memory(::getpid());
+  CHECK(before > 0);
+  CHECK(os::private_memory(0x3fffffff) == 0);
+  void* own = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* shared = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(own != MAP_FAILED);
+  REQUIRE(shared != MAP_FAILED);
+  std::memset(shared, 1, kSize);
+  CHECK(os::private_memory(::getpid()) < before + kSize / 2);
+  std::memset(own, 1, kSize);
+  CHECK(os::private_memory(::getpid()) > before + kSize / 2);
+  ::munmap(own, kSize);
+  ::munmap(shared, kSize);
 }
 
 TEST_CASE("an end is described in words") {

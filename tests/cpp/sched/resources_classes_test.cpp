@@ -210,3 +210,23 @@ TEST_CASE("starving: nobody is held up for what only a blocked worker can give b
   owner.dispatch(60 * kMs);
   CHECK(child->state == TaskState::kAssigned);
 }
+
+TEST_CASE("a lease is announced for a limit of memory, else only when that was asked for") {
+  Owner owner(2 * kUnit);
+  owner.set_total("memory", 1000);
+  SchedulingClass* limited = owner.define(1, {{"CPU", 1}, {"memory", 600}});
+  CHECK(limited->memory == 600);
+  CHECK(owner.scheduler.default_class()->memory == 0);
+  owner.start();
+  owner.start();
+  owner.submit();
+  CHECK(owner.announced.size() == 1);  // the first of all
+  owner.submit();
+  CHECK(owner.announced.size() == 1);
+  for (auto& worker : owner.workers) owner.finish(*worker, kMs);
+  owner.submit(limited);
+  CHECK(owner.announced.size() == 2);
+  owner.scheduler.announce_lease();
+  owner.submit();
+  CHECK(owner.announced.size() == 3);
+}

@@ -14,10 +14,10 @@ TEST_CASE("ledger: CPU is there from the start, other names get the next numbers
   CHECK(ledger.intern("CPU") == kCpu);
   const uint32_t gpu = ledger.intern("GPU");
   CHECK(gpu == 1);
-  CHECK(ledger.intern("disk") == 2);
+  CHECK(ledger.intern("disk") == 3);
   CHECK(ledger.intern("GPU") == gpu);
   CHECK(ledger.name(gpu) == "GPU");
-  CHECK(ledger.kinds() == 3);
+  CHECK(ledger.kinds() == 4);
   CHECK(ledger.total(gpu) == 0);
   CHECK(ledger.free(gpu) == 0);
 }

@@ -45,6 +45,7 @@ class Owner : public Actions {
   int starts = 0;  // asked for and not yet made by start()
   std::vector<Worker*> retired;
   std::vector<SchedulingClass*> warned;
+  std::vector<Worker*> announced;  // by leased()
 
   // --- the owner's side
   // start makes a worker that is there: one that was asked for, or another.
@@ -230,6 +231,7 @@ class Owner : public Actions {
     return nullptr;
   }
   void warn_infeasible(SchedulingClass& cls) override { warned.push_back(&cls); }
+  void leased(Worker& worker) override { announced.push_back(&worker); }
 };
 
 // learn runs some tasks of a length on a worker, alone, so that means are known.

@@ -126,5 +126,8 @@ uint64_t total_memory() {
 uint64_t available_memory() {
   return simulator::Machine::here().available_memory();
 }
+MachineMemory machine_memory(const std::string&) {
+  return {total_memory(), available_memory()};
+}
 
 }  // namespace bolide::os

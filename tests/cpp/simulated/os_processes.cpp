@@ -87,6 +87,9 @@ std::optional<int> reap(const Fd& pidfd) {
   return process->status;
 }
 
+uint64_t private_memory(pid_t) {
+  return 0;
+}
 std::string describe_exit(int wait_status) {
   return "status " + std::to_string(wait_status);
 }

@@ -12,6 +12,9 @@ def test_defaults():
         "num_cpus": None,
         "object_store_memory": None,
         "object_spilling_directory": None,
+        "memory_monitor_refresh_ms": 250,
+        "memory_usage_threshold": 0.95,
+        "meminfo": "",
         "spin_us": 50,
         "inline_limit_bytes": 8192,
         "start_timeout_s": 60.0,
@@ -30,6 +33,15 @@ def test_an_argument_wins_over_the_variable_and_that_over_the_default():
     assert _config.get("spin_us", 5, environ) == 5
     assert _config.get("spin_us", None, environ) == 20
     assert _config.get("spin_us", None, {"BOLIDE_SPIN_US": ""}) == 50
+
+
+def test_rays_variable_counts_where_there_is_no_other():
+    environ = {"RAY_memory_monitor_refresh_ms": "0"}
+    assert _config.get("memory_monitor_refresh_ms", environ=environ) == 0
+    environ["BOLIDE_MEMORY_MONITOR_REFRESH_MS"] = "20"
+    assert _config.get("memory_monitor_refresh_ms", environ=environ) == 20
+    with pytest.raises(ValueError, match=r"variable RAY_memory_usage_threshold is"):
+        _config.get("memory_usage_threshold", environ={"RAY_memory_usage_threshold": "95"})
 
 
 def test_the_environment_is_read_when_asked(monkeypatch):
