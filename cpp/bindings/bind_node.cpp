@@ -30,9 +30,8 @@ std::unique_ptr<Node> start(double num_cpus, std::vector<std::pair<std::string, 
   options.start_timeout = static_cast<Nanos>(start_timeout * 1e9);
   options.forward_output = forward_output;
   options.command = {std::move(argv), std::move(env)};
-  auto node = take_or_raise(Node::start(std::move(options)));
-  raise_status(node->set_settings(settings));
-  return node;
+  options.settings = settings;
+  return take_or_raise(Node::start(std::move(options)));
 }
 
 py::dict stats_dict(Node& node) {
@@ -90,8 +89,29 @@ void bind_node(py::module_& module) {
            "Where the hot path finds the C++ client.")
       .def("stop", &Node::stop, call_guard<gil_scoped_release>())
       .def("after_fork", &Node::after_fork)
-      .def("set_settings",
-           [](Node& node, const std::string& blob) { raise_status(node.set_settings(blob)); })
+      .def("set_settings", [](Node& node, uint64_t key,
+                              const std::string& blob) { node.set_settings(key, blob); })
+      .def("prepare_environment", &Node::prepare_environment)
+      .def("take_environments",
+           [](Node& node) {
+             py::list wanted;
+             for (const node::EnvironmentRequest& request : node.take_environments()) {
+               wanted.append(py::make_tuple(request.key, py::bytes(request.description)));
+             }
+             return wanted;
+           },
+           "(key, description) of the environments that tasks wait for.")
+      .def("environment_ready",
+           [](Node& node, uint64_t key, std::vector<std::string> argv,
+              std::vector<std::string> env, std::string settings) {
+             node.environment_ready(key, {std::move(argv), std::move(env)}, std::move(settings));
+           },
+           call_guard<gil_scoped_release>())
+      .def("environment_failed",
+           [](Node& node, uint64_t key, const std::string& text) {
+             node.environment_failed(key, text);
+           },
+           call_guard<gil_scoped_release>())
       .def("stats", &stats_dict)
       .def("worker_pids", &Node::worker_pids)
       .def("template_pid", &Node::template_pid)

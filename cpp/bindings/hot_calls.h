@@ -128,14 +128,16 @@ inline bool keep_stored(Client* client, ObjectEntry* promised, const store::Slot
 }
 
 using Quantities = std::vector<std::pair<std::string, int64_t>>;
-inline bool define_class(Client* client, uint64_t key, const Quantities& need) {
-  return note(client->define_class(key, need, nullptr));
+inline bool define_class(Client* client, uint64_t key, const Quantities& need,
+                         uint64_t environment, const std::string& description) {
+  return note(client->define_class(key, need, nullptr, {environment, description}));
 }
 
 inline bool define_actor_class(Client* client, uint64_t key, const Quantities& need,
-                               const Quantities& kept) {
+                               const Quantities& kept, uint64_t environment,
+                               const std::string& description) {
   const Client::Quantities keeps = kept;
-  return note(client->define_class(key, need, &keeps));
+  return note(client->define_class(key, need, &keeps, {environment, description}));
 }
 
 inline bool is_actor_call(Client* client, ObjectEntry* entry) {

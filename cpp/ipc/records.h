@@ -222,8 +222,11 @@ struct HelloRecord {
 
 struct ClassHeader {
   uint64_t scheduling_class;
-  uint32_t entries;  // ResourceEntry follow
-  uint32_t kept;     // of a dedicated class: as many more, what its workers keep; else kPooled
+  uint64_t environment;        // 0: the job's
+  uint32_t environment_bytes;  // its description follows
+  uint32_t entries;            // then ResourceEntry
+  uint32_t kept;  // of a dedicated class: as many more, what its workers keep; else kPooled
+  uint32_t reserved;
 };
 inline constexpr uint32_t kPooled = UINT32_MAX;
 

@@ -92,10 +92,16 @@ class BOLIDE_API Client : public Pump {
   // stream the one behind its return, each with one reference. Fails only when the runtime is closed.
   virtual Result<ObjectEntry*> submit(const SubmitRequest& request) = 0;
   // define_class makes a scheduling class known; amounts in 1/10000, `key` as computed by the
-  // caller from the same lists. Idempotent. With `kept` it is a class of constructors: what their
-  // actors hold for life.
+  // caller from all that follows. Idempotent. With `kept` it is a class of constructors: what
+  // their actors hold for life. The description of an environment is the binding's; it comes back
+  // in the driver when a task waits for one that is not set up.
   using Quantities = std::span<const std::pair<std::string, int64_t>>;
-  virtual Status define_class(uint64_t key, Quantities need, const Quantities* kept) = 0;
+  struct EnvironmentName {
+    uint64_t key = 0;  // 0: the job's
+    std::string_view description;
+  };
+  virtual Status define_class(uint64_t key, Quantities need, const Quantities* kept,
+                              const EnvironmentName& environment) = 0;
 
   // --- actors
   // is_actor_call tells whether the pending object is made by a call of an actor. In a worker, which

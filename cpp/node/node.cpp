@@ -32,6 +32,17 @@ sched::Amount amount_of(double quantity) {
   return static_cast<sched::Amount>(quantity * sched::kUnit + 0.5);
 }
 
+// settings_for_fork puts what a worker is to apply where it can read it.
+Result<os::Fd> settings_for_fork(std::string_view settings) {
+  const size_t size = std::max<size_t>(1, settings.size());
+  auto memfd = os::create_memfd("settings", size);
+  if (!memfd.is_ok()) return memfd;
+  auto mapping = os::Mapping::map(*memfd, size, os::Access::kReadWrite);
+  if (!mapping.is_ok()) return mapping.status().clone();
+  std::memcpy(mapping->data(), settings.data(), settings.size());
+  return memfd;
+}
+
 }  // namespace
 
 Node::Node(NodeOptions options)
@@ -45,6 +56,7 @@ Node::Node(NodeOptions options)
       scheduler_(policy_for(options_), *this),
       polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {
   inline_limit_ = options_.inline_limit;
+  add_environment(scheduler_.home(), {}).settings = options_.settings;
   scheduler_.ledger().set_total(sched::kCpu, amount_of(options_.num_cpus));
   for (const auto& [name, quantity] : options_.resources) {
     scheduler_.ledger().set_total(scheduler_.ledger().intern(name), amount_of(quantity));
@@ -85,8 +97,12 @@ Status Node::open() {
     output_pipes_[i] = std::move(pipe->first);
     output_writers_[i] = std::move(pipe->second);
   }
-  if (!options_.command.argv.empty()) {
-    Status started = start_template();
+  if (options_.command.argv.empty()) {
+    scheduler_.close(scheduler_.home());
+  } else {
+    Environment& home = *environments_.front();
+    home.origin = &template_of(options_.command);
+    Status started = start_template(*home.origin);
     if (!started.is_ok()) return started;
   }
   auto thread = os::start_thread("bolide-node", [this] { supervise(); });
@@ -101,7 +117,7 @@ Node::~Node() { stop(); }
 void Node::stop() {
   if (forked_) return;
   if (!opened_) {
-    template_.stop(now() + kStopWithin);
+    for (const auto& origin : templates_) origin->link.stop(now() + kStopWithin);
     return;
   }
   {
@@ -128,8 +144,8 @@ void Node::stop() {
   }
   supervisor_.join();
   crew_.stop();
-  // The template kills and reaps what is left, also workers whose pid we never learned.
-  template_.stop(now() + kStopWithin);
+  // The templates kill and reap what is left, also workers whose pid we never learned.
+  for (const auto& origin : templates_) origin->link.stop(now() + kStopWithin);
   io_.stop();
   MutexLock lock(mutex_);
   const bool alone = await_waiters(lock);
@@ -188,7 +204,6 @@ void Node::close_descriptors() {
   bell_ = ipc::BellWriter();
   bell_memory_ = os::Mapping();
   bell_memfd_.reset();
-  settings_.reset();
   for (int i : {0, 1}) {
     output_pipes_[i].reset();
     output_writers_[i].reset();
@@ -247,24 +262,14 @@ void Node::after_fork() {
   io_.abandon();
 }
 
-Status Node::set_settings(std::string_view blob) {
-  auto memfd = os::create_memfd("settings", std::max<size_t>(1, blob.size()));
-  if (!memfd.is_ok()) return memfd.status().clone();
-  auto mapping = os::Mapping::map(*memfd, std::max<size_t>(1, blob.size()), os::Access::kReadWrite);
-  if (!mapping.is_ok()) return mapping.status().clone();
-  std::memcpy(mapping->data(), blob.data(), blob.size());
-  MutexLock lock(mutex_);
-  settings_ = memfd.take();
-  settings_bytes_ = static_cast<uint32_t>(blob.size());
-  return Status();
-}
-
 // ---- worker processes
 
-void Node::start_worker() {
+void Node::start_worker(sched::Environment& scheduled) {
   if (closed_) return;
+  const Environment& environment = environment_of(scheduled);
+  Template& origin = *environment.origin;
   const uint32_t worker = next_worker_++;
-  scheduler_.worker_starting();
+  scheduler_.worker_starting(scheduled);
   ipc::LinkHeader header{};
   header.magic = ipc::kLinkMagic;
   header.version = ipc::kLinkVersion;
@@ -284,24 +289,27 @@ void Node::start_worker() {
     }
   }
   Status status = made.is_ok() ? Status() : made.status().clone();
-  if (status.is_ok() && !template_.running()) {
-    status = start_template();
+  if (status.is_ok() && !origin.link.running()) {
+    status = start_template(origin);
     nudge_supervisor();  // it has to watch the new one
   }
+  auto settings = settings_for_fork(environment.settings);
+  if (status.is_ok() && !settings.is_ok()) status = settings.status().clone();
   if (status.is_ok()) {
     WorkerLink* link = made->get();
     const int fds[kForkFds] = {link->memfd.get(),      link->peer_socket.get(),
                                bell_memfd_.get(),      waiter_event_.fd(),
                                supervisor_event_.fd(), attention_event_.fd(),
-                               settings_.get()};
-    status = template_.request_fork(worker, settings_bytes_, fds);
+                               settings->get()};
+    status = origin.link.request_fork(worker, static_cast<uint32_t>(environment.settings.size()),
+                                      fds);
     link->memfd.reset();
     link->peer_socket.reset();
   }
   if (!status.is_ok()) {
-    scheduler_.worker_start_failed();
-    if (++failed_starts_ >= 5) {
-      pending_failure_ = "No worker process could be started: " + status.message();
+    scheduler_.worker_start_failed(scheduled);
+    if (++origin.failed_starts >= 5) {
+      origin.failure = "No worker process could be started: " + status.message();
       nudge_supervisor();
     }
     return;
@@ -309,6 +317,9 @@ void Node::start_worker() {
   ++started_workers_;
   deadlines_[worker] = now() + options_.start_timeout;
   WorkerLink* link = made->get();
+  link->worker.environment = &scheduled;
+  link->origin = &origin;
+  ++origin.workers;
   links_[worker] = made.take();
   const size_t count = polled_count_.load(std::memory_order_relaxed);  // written under the lock
   BOLIDE_CHECK(count < kMaxWorkers, "more than 8192 workers");
@@ -318,6 +329,7 @@ void Node::start_worker() {
 
 void Node::remove_link(WorkerLink* link) {
   std::erase(dirty_, link);
+  if (--link->origin->workers == 0) link->origin->unused_since = now();
   const size_t count = polled_count_.load(std::memory_order_relaxed);  // written under the lock
   for (size_t i = 0; i < count; ++i) {
     if (polled_[i].load(std::memory_order_relaxed) != link) continue;

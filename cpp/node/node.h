@@ -17,6 +17,7 @@
 //   node_promises.cpp  objects whose value an engine gives later
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_memory.cpp   watching memory while tasks run, and ending one when it runs short
+//   node_environments.cpp  environments, and the template processes that fork their workers
 //   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_store.cpp    chunks, the values in them, what happens when bytes go
@@ -39,6 +40,7 @@
 #include "node/actor.h"
 #include "node/client.h"
 #include "node/memory_policy.h"
+#include "node/environment.h"
 #include "node/mover.h"
 #include "node/node_reports.h"
 #include "node/objects.h"
@@ -66,7 +68,10 @@ struct NodeOptions {
   uint32_t max_blocked_per_core = 4;
   Nanos start_timeout = 60 * kSecond;
   bool forward_output = true;
-  TemplateLink::Command command;  // without argv: there are no workers, an engine runs the calls
+  // The job's environment. Without argv there are no workers until environment_ready gives it: it
+  // is to be set up first, or an engine runs the calls.
+  TemplateLink::Command command;
+  std::string settings;
 };
 
 class BOLIDE_API Node : public Client,
@@ -86,13 +91,23 @@ class BOLIDE_API Node : public Client,
   // parent's.
   void after_fork();
 
-  // set_settings is what the next workers apply before they run anything (sys.path, working
+  // --- environments, by key; 0 is the job's
+  // prepare_environment asks for one before a task needs it.
+  void prepare_environment(uint64_t key);
+  // take_environments: those that tasks wait for, each once. The service queue is rung for them.
+  std::vector<EnvironmentRequest> take_environments();
+  // environment_ready: how its workers are started. environment_failed: it cannot be made; what
+  // waits for it fails with that sentence, and the next task asks again.
+  void environment_ready(uint64_t key, TemplateLink::Command command, std::string settings);
+  void environment_failed(uint64_t key, std::string_view text);
+  // set_settings is what its next workers apply before they run anything (sys.path, working
   // directory, environment, as the binding encodes them).
-  Status set_settings(std::string_view blob);
+  void set_settings(uint64_t key, std::string_view blob);
 
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
-  Status define_class(uint64_t key, Quantities need, const Quantities* kept) override;
+  Status define_class(uint64_t key, Quantities need, const Quantities* kept,
+                      const EnvironmentName& environment) override;
   ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   bool is_actor_call(ObjectEntry* entry) override;
@@ -178,12 +193,13 @@ class BOLIDE_API Node : public Client,
 
   // sched::Actions
   void assign(sched::Worker& worker, sched::Task& task, bool inlined) override;
-  void start_worker() override;
+  void start_worker(sched::Environment& environment) override;
   void take_back(sched::Worker& worker) override;
   void retire(sched::Worker& worker) override;
   sched::Task* awaited_by(sched::Worker& worker, sched::SchedulingClass& cls) override;
   void warn_infeasible(sched::SchedulingClass& cls) override;
   void leased(sched::Worker& worker) override;
+  void set_up(sched::Environment& environment) override;
 
   // ObjectsOwner
   void span_freed(ClientId owner, const Location& where) override;
@@ -337,7 +353,8 @@ class BOLIDE_API Node : public Client,
   Status set_value(ObjectEntry* entry, ipc::Reader& in, const ipc::ValueHeader& header,
                    ClientId owner);
   sched::Need need_of(Quantities quantities);
-  sched::SchedulingClass* define(uint64_t key, Quantities need, const Quantities* kept);
+  void define(uint64_t key, Quantities need, const Quantities* kept,
+              const EnvironmentName& environment);
 
   // node_pump.cpp
   void drain_releases();
@@ -349,15 +366,23 @@ class BOLIDE_API Node : public Client,
   ipc::Urgency background_urgency() const;
   void nudge_supervisor();
 
+  // node_environments.cpp
+  static Environment& environment_of(const sched::Environment& scheduled);
+  Environment& add_environment(sched::Environment& scheduled, std::string description);
+  sched::Environment& define_environment(const EnvironmentName& name);
+  Template& template_of(TemplateLink::Command command);
+  Status start_template(Template& origin);
+  void read_template(Template& origin);
+  void template_lost(Template& origin);
+  void end_unused(Nanos time);
+  Nanos unused_until(const Template& origin) const;
+
   // supervisor.cpp
-  Status start_template();
   void supervise();
-  void read_template();
   void read_output(int index);
   void worker_exited(uint32_t worker, const std::string& how);
-  void template_lost();
   void check_deadlines();
-  void fail_all_ready(const std::string& text);
+  void fail_all_ready(const Template& origin, const std::string& text);
   void rouse_leader();
   void drain_output(WorkerLink& link);
   void add_output(uint32_t stream, int pid, std::string_view text);
@@ -451,17 +476,14 @@ class BOLIDE_API Node : public Client,
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
   uint64_t functions_ = 0;
-  uint32_t failed_starts_ = 0;  // in a row
-  std::string pending_failure_;  // no worker can be started: fail what is ready, with this
   uint64_t raised_from_ = 0;     // the soft limit of descriptors before it was raised
   std::unordered_map<uint32_t, Nanos> deadlines_;  // to greet, or to be gone: else it is killed
   std::vector<uint32_t> interrupting_;  // workers that have not seen an interrupt yet
   Nanos interrupt_again_ = INT64_MAX;   // when they are to be signalled again
   Nanos interrupt_pause_ = 0;           // between that and the next time
-  TemplateLink template_;
-  bool template_served_ = false;  // the one that runs has forked a worker
-  os::Fd settings_;
-  uint32_t settings_bytes_ = 0;
+  std::vector<std::unique_ptr<Template>> templates_;
+  std::vector<std::unique_ptr<Environment>> environments_;  // the job's first
+  std::vector<EnvironmentRequest> wanted_environments_;
 
   // waking
   os::Fd bell_memfd_;

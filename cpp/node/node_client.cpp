@@ -56,9 +56,10 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
   return first;
 }
 
-Status Node::define_class(uint64_t key, Quantities need, const Quantities* kept) {
+Status Node::define_class(uint64_t key, Quantities need, const Quantities* kept,
+                          const EnvironmentName& environment) {
   MutexLock lock(mutex_);
-  define(key, need, kept);
+  define(key, need, kept, environment);
   return Status();
 }
 
@@ -72,10 +73,13 @@ sched::Need Node::need_of(Quantities quantities) {
   return need;
 }
 
-sched::SchedulingClass* Node::define(uint64_t key, Quantities need, const Quantities* kept) {
-  if (sched::SchedulingClass* known = scheduler_.cls(key)) return known;
-  if (kept == nullptr) return scheduler_.define(key, need_of(need));
-  return scheduler_.define_dedicated(key, need_of(need), need_of(*kept));
+void Node::define(uint64_t key, Quantities need, const Quantities* kept,
+                  const EnvironmentName& environment) {
+  if (scheduler_.cls(key) != nullptr) return;
+  sched::SchedulingClass* cls = kept == nullptr
+                                    ? scheduler_.define(key, need_of(need))
+                                    : scheduler_.define_dedicated(key, need_of(need), need_of(*kept));
+  sched::Scheduler::belongs(*cls, define_environment(environment));
 }
 
 // book_value does what is special about the value that an object was put with: a function, an

@@ -119,7 +119,7 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       link.hello = true;
       link.pid = static_cast<pid_t>(hello.pid);
       deadlines_.erase(link.worker.id.value);
-      failed_starts_ = 0;
+      link.origin->failed_starts = 0;
       scheduler_.worker_ready(link.worker, coarse_now_);
       return Status();
     }
@@ -340,6 +340,7 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
 
 Status Node::on_define_class(WorkerLink&, ipc::Reader& in) {
   const auto header = in.take<ipc::ClassHeader>();
+  const auto* description = reinterpret_cast<const char*>(in.bytes(header.environment_bytes));
   if (!in.ok() || header.entries > 1024) return malformed("a scheduling class");
   const uint32_t kept_entries = header.kept == ipc::kPooled ? 0 : header.kept;
   if (kept_entries > 1024) return malformed("a scheduling class");
@@ -354,7 +355,9 @@ Status Node::on_define_class(WorkerLink&, ipc::Reader& in) {
                       entry.amount);
   }
   const Quantities keeps = kept;
-  define(header.scheduling_class, need, header.kept == ipc::kPooled ? nullptr : &keeps);
+  const std::string_view environment(description, header.environment_bytes);
+  define(header.scheduling_class, need, header.kept == ipc::kPooled ? nullptr : &keeps,
+         {header.environment, environment});
   return Status();
 }
 

@@ -138,7 +138,8 @@ std::vector<int> Node::worker_pids() {
 
 int Node::template_pid() {
   MutexLock lock(mutex_);
-  return template_.pid();
+  const Template* origin = environments_.front()->origin;
+  return origin == nullptr ? -1 : origin->link.pid();
 }
 
 uint32_t Node::references(ObjectId id) {

@@ -1,4 +1,4 @@
-// supervisor: the node's one background thread. It watches the template process and the pipes
+// supervisor: the node's one background thread. It watches the template processes and the pipes
 // of raw output, runs timers, and pumps while no thread waits. All signals are blocked in it.
 #include <signal.h>
 
@@ -19,10 +19,6 @@ constexpr Nanos kSubmittingWithin = 500'000;
 
 }  // namespace
 
-Status Node::start_template() {
-  return template_.start(options_.command, output_writers_[0].get(), output_writers_[1].get());
-}
-
 void Node::supervise() {
   MutexLock lock(mutex_);
   while (!stopping_.load(std::memory_order_acquire)) {  // partner: stop
@@ -32,6 +28,7 @@ void Node::supervise() {
     for (ChunkId chunk : objects_.registry().surplus(now())) retire(chunk);
     mover_.compact(now());
     check_deadlines();
+    end_unused(now());
     if (now() >= interrupt_again_) send_interrupts();
     if (now() >= streams_due_) grant_due();
     if (now() >= memory_due_) watch_memory(lock);
@@ -51,15 +48,19 @@ void Node::supervise() {
     if (const auto due = objects_.registry().next_surplus()) until = std::min(until, *due);
     if (const auto look = mover_.next_look()) until = std::min(until, *look);
     for (const auto& [worker, deadline] : deadlines_) until = std::min(until, deadline);
+    for (const auto& origin : templates_) until = std::min(until, unused_until(*origin));
     until = std::min({until, interrupt_again_, streams_due_, room_due_, memory_due_});
     if (!dirty_.empty()) until = std::min(until, time + kMillisecond);
     supervisor_until_ = until;
     std::vector<pollfd> items = {{supervisor_event_.fd(), POLLIN, 0},
                                  {output_pipes_[0].get(), POLLIN, 0},
                                  {output_pipes_[1].get(), POLLIN, 0}};
-    if (template_.running()) {
-      items.push_back({template_.fd(), POLLIN, 0});
-      items.push_back({template_.pidfd(), POLLIN, 0});
+    std::vector<Template*> watched;
+    for (const auto& origin : templates_) {
+      if (!origin->link.running()) continue;
+      watched.push_back(origin.get());
+      items.push_back({origin->link.fd(), POLLIN, 0});
+      items.push_back({origin->link.pidfd(), POLLIN, 0});
     }
     std::vector<uint32_t> orphans;
     for (const auto& [id, link] : links_) {
@@ -76,8 +77,9 @@ void Node::supervise() {
     for (int i : {0, 1}) {
       if (items[static_cast<size_t>(i) + 1].revents != 0) read_output(i);
     }
-    if (template_.running() && first_orphan > 3 && (items[3].revents | items[4].revents) != 0) {
-      read_template();
+    for (size_t i = 0; i < watched.size(); ++i) {
+      if ((items[2 * i + 3].revents | items[2 * i + 4].revents) == 0) continue;
+      if (watched[i]->link.running()) read_template(*watched[i]);
     }
     for (size_t i = 0; i < orphans.size(); ++i) {
       if (items[first_orphan + i].revents != 0) worker_exited(orphans[i], os::describe_exit(-1));
@@ -85,26 +87,6 @@ void Node::supervise() {
     // A thread that leads may be asleep and must see what was done here.
     if (has_leader()) waiter_event_.ring();
   }
-}
-
-void Node::read_template() {
-  bool closed = false;
-  while (auto message = template_.receive(&closed)) {
-    WorkerLink* link = link_of(message->worker);
-    switch (message->event) {
-      case TemplateEvent::kForked:
-        template_served_ = true;
-        if (link != nullptr) link->pid = message->pid;
-        break;
-      case TemplateEvent::kForkFailed:
-        worker_exited(message->worker, system_error("it could not be forked", message->status).message());
-        break;
-      case TemplateEvent::kExited:
-        worker_exited(message->worker, os::describe_exit(message->status));
-        break;
-    }
-  }
-  if (closed) template_lost();
 }
 
 // worker_exited: the process is gone, so nobody writes its ring any more.
@@ -118,7 +100,8 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   fail_unsendable();  // while the worker is there still, whose tasks they are
   if (link->pid > 0) os::kill_group(link->pid, SIGKILL);  // what it started and left behind
   const int pid = link->pid;
-  if (!link->hello && !link->retiring) ++failed_starts_;
+  Template& origin = *link->origin;
+  if (!link->hello && !link->retiring) ++origin.failed_starts;
   deadlines_.erase(worker);
   const bool failed = link->failed;
   const std::string cause = failed ? "it was stopped after a malformed record" : how;
@@ -145,20 +128,25 @@ void Node::worker_exited(uint32_t worker, const std::string& how) {
   for (Task* task : lost) task_lost(task, cause, pid, memory.get());
   bury(link);
   if (was_actor || !expected) owner_gone(client, cause);
-  if (failed_starts_ >= kFailedStartsAtMost) {
-    fail_all_ready("No worker could be started: " + std::to_string(failed_starts_) +
-                   " in a row ended before they were ready (the last one: " + how +
-                   "). What they wrote: " + (last_stderr_.empty() ? "nothing" : last_stderr_));
-    failed_starts_ = 0;
+  if (origin.failed_starts >= kFailedStartsAtMost) {
+    fail_all_ready(origin, "No worker could be started: " + std::to_string(origin.failed_starts) +
+                               " in a row ended before they were ready (the last one: " + how +
+                               "). What they wrote: " +
+                               (last_stderr_.empty() ? "nothing" : last_stderr_));
+    origin.failed_starts = 0;
   }
   scheduler_.dispatch(coarse_now_);
   flush_links();
   rouse_leader();
 }
 
-void Node::fail_all_ready(const std::string& text) {
-  for (sched::Task* task : scheduler_.take_all_ready()) {
-    fail(static_cast<Task*>(task), SystemErrorKind::kRuntimeEnvSetup, text);
+// fail_all_ready fails what waits for a worker of that template.
+void Node::fail_all_ready(const Template& origin, const std::string& text) {
+  for (const auto& environment : environments_) {
+    if (environment->origin != &origin) continue;
+    for (sched::Task* task : scheduler_.take_all_ready(*environment->scheduled)) {
+      fail(static_cast<Task*>(task), SystemErrorKind::kRuntimeEnvSetup, text);
+    }
   }
   rouse_leader();
 }
@@ -169,36 +157,12 @@ void Node::rouse_leader() {
   if (has_leader()) waiter_event_.ring();
 }
 
-// template_lost: the template died. Its workers live on; from now on each is watched by itself.
-// One that has served is started again at once. One that died at its start is started again when
-// a task needs a worker (start_worker), which counts as a failed start.
-void Node::template_lost() {
-  const std::string how = template_.lost();
-  std::vector<uint32_t> gone;
-  for (auto& [id, link] : links_) {
-    if (!link->hello) {
-      gone.push_back(id);
-    } else if (!link->orphan_pidfd.valid()) {
-      auto pidfd = os::open_pidfd(link->pid);
-      if (pidfd.is_ok()) {
-        link->orphan_pidfd = pidfd.take();
-      } else {
-        gone.push_back(id);
-      }
-    }
-  }
-  if (std::exchange(template_served_, false)) {
-    warnings_.push_back("bolide's template process ended (" + how + ") and is started again.");
-    service_->push(0);
-    static_cast<void>(start_template());  // if that fails, start_worker tries again and tells
-  }
-  for (uint32_t id : gone) worker_exited(id, "the template process ended: " + how);
-}
-
 // check_deadlines: a worker that does not greet, or does not leave, in time is given up.
 void Node::check_deadlines() {
   const Nanos time = now();
-  if (!pending_failure_.empty()) fail_all_ready(std::exchange(pending_failure_, {}));
+  for (const auto& origin : templates_) {
+    if (!origin->failure.empty()) fail_all_ready(*origin, std::exchange(origin->failure, {}));
+  }
   std::vector<uint32_t> late;
   for (const auto& [worker, deadline] : deadlines_) {
     if (deadline <= time) late.push_back(worker);

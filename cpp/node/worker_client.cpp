@@ -219,13 +219,19 @@ void WorkerClient::cancel(ObjectEntry* entry, bool force, bool recursive) {
   publish(Urgency::kAlways);
 }
 
-Status WorkerClient::define_class(uint64_t key, Quantities need, const Quantities* kept) {
+Status WorkerClient::define_class(uint64_t key, Quantities need, const Quantities* kept,
+                                  const EnvironmentName& environment) {
   std::vector<std::pair<std::string, int64_t>> entries(need.begin(), need.end());
   if (kept != nullptr) entries.insert(entries.end(), kept->begin(), kept->end());
+  const std::string_view description = environment.description;
   const ipc::ClassHeader header{
-      key, static_cast<uint32_t>(need.size()),
-      kept == nullptr ? ipc::kPooled : static_cast<uint32_t>(kept->size())};
-  uint64_t size = sizeof header;
+      key,
+      environment.key,
+      static_cast<uint32_t>(description.size()),
+      static_cast<uint32_t>(need.size()),
+      kept == nullptr ? ipc::kPooled : static_cast<uint32_t>(kept->size()),
+      0};
+  uint64_t size = sizeof header + ipc::align8(description.size());
   for (const auto& [name, amount] : entries) {
     size += sizeof(ipc::ResourceEntry) + ipc::align8(name.size());
   }
@@ -233,6 +239,7 @@ Status WorkerClient::define_class(uint64_t key, Quantities need, const Quantitie
   push_sized(RecordType::kDefineClass, size, lock, [&](std::byte* to) {
     ipc::Writer out(to);
     out.put(header);
+    out.bytes(description.data(), description.size());
     for (const auto& [name, amount] : entries) {
       out.put(ipc::ResourceEntry{amount, static_cast<uint32_t>(name.size()), 0});
       out.bytes(name.data(), name.size());

@@ -35,6 +35,7 @@
 namespace bolide::node {
 
 struct Actor;
+struct Template;
 
 enum HeldFlags : uint32_t {
   kHeld = 1,
@@ -111,6 +112,7 @@ class BOLIDE_API WorkerLink {
 
   sched::Worker worker;
   Actor* actor = nullptr;  // whose worker it is, from the sending of its constructor on
+  Template* origin = nullptr;  // that forks it
   ClientId client{};
   pid_t pid = 0;
   uint64_t next_sequence = 1;

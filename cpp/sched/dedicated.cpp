@@ -32,11 +32,11 @@ bool Scheduler::place_dedicated(Task* task, Nanos now) {
     if (cls.starving_since < 0) cls.starving_since = now;
     return false;
   }
-  if (idle_.empty()) return false;
+  if (cls.environment->idle.empty()) return false;
   // The coldest: tasks are better off with the worker that they used last.
-  Worker& worker = *idle_.front();
-  idle_.erase(idle_.begin());
-  --alive_;
+  Worker& worker = *cls.environment->idle.front();
+  take_idle(worker);
+  leaves_pool(worker);
   ++dedicated_;
   ledger_.take(cls.need);
   take_devices(worker, cls.need);

@@ -17,7 +17,7 @@ bool Scheduler::place(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
   if (cls.dedicated) return place_dedicated(task, now);
   // Only tiny tasks are put behind others while a worker is idle.
-  const bool spread = !idle_.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
+  const bool spread = !cls.environment->idle.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
                       ledger_.fits(cls.need);
   for (size_t i = spread ? 0 : cls.leased.size(); i-- > 0;) {
     Worker& worker = *cls.leased[i];
@@ -43,8 +43,8 @@ bool Scheduler::place(Task* task, Nanos now) {
     return false;
   }
   if (!worth_another(cls)) return false;
-  if (!idle_.empty()) {
-    Worker& worker = *idle_.back();
+  if (!cls.environment->idle.empty()) {
+    Worker& worker = *cls.environment->idle.back();
     lease(worker, cls, now);
     assign(worker, task, false);
     return true;
@@ -65,15 +65,16 @@ bool Scheduler::worth_another(const SchedulingClass& cls) const {
 
 // start_for starts a worker for a task in the class's queue, if one would help.
 void Scheduler::start_for(const SchedulingClass& cls, Nanos now) {
-  if (!cls.feasible || !idle_.empty() || !ledger_.fits(cls.need)) return;
-  if (worth_another(cls) && may_start(cls, now)) actions_.start_worker();
+  if (!cls.feasible || !cls.environment->idle.empty() || !ledger_.fits(cls.need)) return;
+  if (worth_another(cls) && may_start(cls, now)) actions_.start_worker(*cls.environment);
 }
 
 bool Scheduler::may_start(const SchedulingClass& cls, Nanos now) {
-  if (starting_ >= std::min(ready_, policy_.max_starting)) return false;
+  const Environment& environment = *cls.environment;
+  if (starting_ >= policy_.max_starting || environment.starting >= environment.ready) return false;
   if (cls.cpu > 0) {
     if (ledger_.free(kCpu) < static_cast<Amount>(starting_ + 1) * cls.cpu) return false;
-  } else if (alive_ + starting_ - waiting_ >= policy_.max_zero_cpu) {
+  } else if (environment.alive + environment.starting >= waiting_ + policy_.max_zero_cpu) {
     return false;
   }
   if (waiting_ <= policy_.max_blocked) return true;
@@ -148,7 +149,7 @@ void Scheduler::dispatch(Nanos now) {
     }
   }
   if (behind_ != 0 || ready_ != 0) relieve(now);
-  if (!idle_.empty()) retire_idle(now);
+  if (!home_->idle.empty() || idle_away_ != 0) retire_idle(now);
 }
 
 }  // namespace bolide::sched

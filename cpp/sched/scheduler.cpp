@@ -23,7 +23,12 @@ constexpr Nanos kLongest = 3'600'000'000'000;  // a duration; what says more is 
 }  // namespace
 
 Scheduler::Scheduler(const Policy& policy, Actions& actions)
-    : policy_(policy), actions_(actions), default_(define(kDefaultClass, {{kCpu, kUnit}})) {}
+    : policy_(policy),
+      actions_(actions),
+      home_(&define_environment(kHomeEnvironment)),
+      default_(define(kDefaultClass, {{kCpu, kUnit}})) {
+  home_->open = true;
+}
 
 SchedulingClass* Scheduler::cls(uint64_t key) {
   auto it = by_key_.find(key);
@@ -33,6 +38,7 @@ SchedulingClass* Scheduler::cls(uint64_t key) {
 SchedulingClass* Scheduler::define(uint64_t key, Need need) {
   auto fresh = std::make_unique<SchedulingClass>();
   fresh->key = key;
+  fresh->environment = home_;
   for (const Quantity& q : need) {
     if (q.resource == kCpu) fresh->cpu = q.amount;
     if (q.resource == kMemory) fresh->memory = static_cast<uint64_t>(q.amount / kUnit);
@@ -58,11 +64,14 @@ void Scheduler::resubmit(Task* task) { queue(task, true); }
 
 void Scheduler::forget(Task* task) { unqueue(task); }
 
-std::vector<Task*> Scheduler::take_all_ready() {
+std::vector<Task*> Scheduler::take_all_ready(const Environment& environment) {
   std::vector<Task*> tasks;
-  while (!active_.empty()) {
-    tasks.push_back(active_.back()->ready.front());
-    unqueue(tasks.back());
+  for (const auto& cls : classes_) {
+    if (cls->environment != &environment || !cls->feasible) continue;
+    while (!cls->ready.empty()) {
+      tasks.push_back(cls->ready.front());
+      unqueue(tasks.back());
+    }
   }
   return tasks;
 }
@@ -72,15 +81,23 @@ void Scheduler::queue(Task* task, bool front) {
   task->state = TaskState::kReady;
   task->worker = nullptr;
   pause_ = policy_.stuck;
-  cls.feasible = ledger_.feasible(cls.need);
+  cls.feasible = cls.environment->open && ledger_.feasible(cls.need);
   if (cls.feasible) {
     if (cls.ready.empty()) active_.push_back(&cls);
     ++ready_;
-  } else if (!cls.warned) {
-    cls.warned = true;
-    actions_.warn_infeasible(cls);
+    ++cls.environment->ready;
+  } else if (cls.environment->open) {
+    warn(cls);
+  } else {
+    ask(*cls.environment);
   }
   front ? cls.ready.push_front(task) : cls.ready.push_back(task);
+}
+
+void Scheduler::warn(SchedulingClass& cls) {
+  if (cls.warned) return;
+  cls.warned = true;
+  actions_.warn_infeasible(cls);
 }
 
 void Scheduler::unqueue(Task* task) {
@@ -88,6 +105,7 @@ void Scheduler::unqueue(Task* task) {
   cls.ready.remove(task);
   if (!cls.feasible) return;
   --ready_;
+  --cls.environment->ready;
   if (cls.ready.empty()) {
     active_.erase(std::find(active_.begin(), active_.end(), &cls));
     if (reserved_ == &cls) reserved_ = nullptr;
@@ -175,12 +193,23 @@ void Scheduler::taken_back(Worker& worker, Task* task) {
 
 // ---- workers
 
-void Scheduler::worker_ready(Worker& worker, Nanos now) {
+void Scheduler::worker_starting(Environment& environment) {
+  ++starting_;
+  ++environment.starting;
+}
+
+void Scheduler::worker_start_failed(Environment& environment) {
   --starting_;
+  --environment.starting;
+}
+
+void Scheduler::worker_ready(Worker& worker, Nanos now) {
+  worker_start_failed(*worker.environment);  // it is not starting any more
   ++alive_;
+  ++worker.environment->alive;
   worker.state = WorkerState::kIdle;
   worker.idle_since = now;
-  idle_.push_back(&worker);
+  put_idle(worker, true);
 }
 
 void Scheduler::abandon(Worker& worker, Task* task) {
@@ -191,11 +220,11 @@ void Scheduler::abandon(Worker& worker, Task* task) {
 void Scheduler::worker_gone(Worker& worker) {
   switch (worker.state) {
     case WorkerState::kStarting:
-      --starting_;
+      worker_start_failed(*worker.environment);
       break;
     case WorkerState::kIdle:
-      drop(idle_, &worker);
-      --alive_;
+      take_idle(worker);
+      leaves_pool(worker);
       break;
     case WorkerState::kLeased:
       if (worker.waiting()) {
@@ -206,7 +235,7 @@ void Scheduler::worker_gone(Worker& worker) {
       ledger_.give_devices(&worker.devices);
       drop(worker.cls->leased, &worker);
       drop(leased_, &worker);
-      --alive_;
+      leaves_pool(worker);
       break;
     case WorkerState::kDedicated:
       ledger_.give(held_by(worker));
@@ -223,7 +252,7 @@ void Scheduler::worker_gone(Worker& worker) {
 }
 
 void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
-  drop(idle_, &worker);
+  take_idle(worker);
   ledger_.take(cls.need);
   take_devices(worker, cls.need);
   worker.state = WorkerState::kLeased;
@@ -264,7 +293,7 @@ void Scheduler::end_lease(Worker& worker, Nanos now) {
   worker.state = WorkerState::kIdle;
   worker.hold = false;
   worker.idle_since = now;
-  idle_.push_back(&worker);
+  put_idle(worker, true);
 }
 
 void Scheduler::blocked(Worker& worker, bool can_inline) {
@@ -302,7 +331,7 @@ void Scheduler::relieve(Nanos now) {
     SchedulingClass& cls = *worker.cls;
     if (!ledger_.fits(cls.need)) continue;
     const bool stuck = !progressed && now - worker.looked_at >= policy_.stuck;
-    const bool spare = !idle_.empty() && cls.ready.empty() && worker.mean_ns > policy_.tiny;
+    const bool spare = !cls.environment->idle.empty() && cls.ready.empty() && worker.mean_ns > policy_.tiny;
     if (!stuck && !spare) continue;
     if (stuck) cls.mean_ns = std::max(cls.mean_ns, now - worker.looked_at);
     if (stuck) worker.depth = 0;
@@ -313,21 +342,10 @@ void Scheduler::relieve(Nanos now) {
     actions_.take_back(worker);
     if (worker.state == WorkerState::kIdle) {
       // It had not even begun, so let others be first.
-      drop(idle_, &worker);
-      idle_.insert(idle_.begin(), &worker);
+      take_idle(worker);
+      put_idle(worker, false);
     }
     drain(cls, now);
-  }
-}
-
-void Scheduler::retire_idle(Nanos now) {
-  const Amount total = ledger_.total(kCpu);
-  const auto keep = static_cast<size_t>((total + kUnit - 1) / kUnit);
-  while (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1) &&
-         now - idle_.front()->idle_since >= policy_.retire_after) {
-    Worker& worker = *idle_.front();
-    worker_gone(worker);
-    actions_.retire(worker);
   }
 }
 
@@ -343,11 +361,9 @@ std::optional<Nanos> Scheduler::next_look(Nanos now) const {
        std::any_of(active_.begin(), active_.end(), may_be_placed))) {
     return now + pause_ / 2;
   }
-  const auto keep = static_cast<size_t>((ledger_.total(kCpu) + kUnit - 1) / kUnit);
-  if (!idle_.empty() && alive_ - waiting_ > std::max<size_t>(keep, 1)) {
-    return std::max(now, idle_.front()->idle_since + policy_.retire_after);
-  }
-  return std::nullopt;
+  auto retirement = next_retirement();
+  if (retirement.has_value()) retirement = std::max(now, *retirement);
+  return retirement;
 }
 
 bool Scheduler::audit(const std::vector<Worker*>& workers) const {

@@ -13,6 +13,7 @@
 //     unstarted task runs it itself before another process is started.
 //   - A class that found no room for 50 ms gets the next room, whoever else is ready.
 //   - A task of a dedicated class takes an idle worker out of the pool (dedicated.cpp).
+//   - A worker has one environment for life (environment.h).
 //
 // Invariants
 //   1. ledger.total - ledger.free = sum of the needs of leased workers, less the CPU of those
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "base/api.h"
+#include "sched/environment.h"
 #include "sched/resources.h"
 #include "sched/task.h"
 
@@ -41,7 +43,7 @@ class Actions {
   virtual ~Actions() = default;
   // Put the task into the worker's ring; `inlined`: to be run on top of a blocked task.
   virtual void assign(Worker& worker, Task& task, bool inlined) = 0;
-  virtual void start_worker() = 0;
+  virtual void start_worker(Environment& environment) = 0;
   // Take back what the worker has not started; call Scheduler::taken_back for each, last first.
   virtual void take_back(Worker& worker) = 0;
   virtual void retire(Worker& worker) = 0;
@@ -52,6 +54,8 @@ class Actions {
   // The worker begins to run tasks of its class: one with a limit of memory, or the first since
   // announce_lease.
   virtual void leased(Worker& worker) = 0;
+  // A task waits for the environment: make it, then call open or close.
+  virtual void set_up(Environment& environment) = 0;
 };
 
 struct Policy {
@@ -63,6 +67,7 @@ struct Policy {
   Nanos stuck = 1'000'000;                // no progress for this long: relieve the worker
   Nanos starving = 50'000'000;
   Nanos retire_after = 1'000'000'000;     // idle beyond the number of CPUs
+  Nanos keep_away = 10'000'000'000;       // idle in another environment than the job's
   Nanos start_pause = 10'000'000;         // between starts above max_blocked, doubling
   uint32_t max_zero_cpu = 32;             // workers for tasks that need no CPU
   size_t max_starting = 16;               // requests to the template at a time
@@ -84,6 +89,19 @@ class BOLIDE_API Scheduler {
   SchedulingClass* define_dedicated(uint64_t key, Need need, Need kept);
   SchedulingClass* default_class() { return default_; }
 
+  // --- environments: home is open until it is closed, the others are not until they are opened
+  Environment& home() { return *home_; }
+  Environment* environment(uint64_t key);
+  Environment& define_environment(uint64_t key);
+  // belongs puts a class, before it has tasks, into another environment than home.
+  static void belongs(SchedulingClass& cls, Environment& to) { cls.environment = &to; }
+  // ask has it set up before a task needs it.
+  void ask(Environment& environment);
+  // open: its tasks count from now on; dispatch places them.
+  void open(Environment& environment);
+  // close: it cannot be made. Takes its tasks out of their queues; the next one asks again.
+  std::vector<Task*> close(Environment& environment);
+
   // --- tasks; `now` is a monotonic time
   // submit: the task's dependencies are ready.
   void submit(Task* task, Nanos now);
@@ -91,16 +109,16 @@ class BOLIDE_API Scheduler {
   void resubmit(Task* task);
   // forget: drop a ready task (cancelled).
   void forget(Task* task);
-  // take_all_ready empties all queues of tasks that could run here.
-  std::vector<Task*> take_all_ready();
+  // take_all_ready empties the environment's queues of tasks that could run here.
+  std::vector<Task*> take_all_ready(const Environment& environment);
   void completed(Worker& worker, Task* task, bool inlined, Nanos duration, Nanos now);
   // handed_back: the worker gave the record back unrun.
   void handed_back(Worker& worker, Task* task, bool inlined);
   void taken_back(Worker& worker, Task* task);
 
   // --- workers
-  void worker_starting() { ++starting_; }
-  void worker_start_failed() { --starting_; }
+  void worker_starting(Environment& environment);
+  void worker_start_failed(Environment& environment);
   void worker_ready(Worker& worker, Nanos now);
   // worker_gone: the owner has already resubmitted or failed its tasks (see abandon).
   void worker_gone(Worker& worker);
@@ -132,7 +150,7 @@ class BOLIDE_API Scheduler {
 
   size_t ready() const { return ready_; }
   size_t behind() const { return behind_; }
-  size_t idle() const { return idle_.size(); }
+  size_t idle() const { return home_->idle.size() + idle_away_; }
   size_t starting() const { return starting_; }
   size_t alive() const { return alive_; }  // without the dedicated ones
   size_t dedicated() const { return dedicated_; }
@@ -158,6 +176,15 @@ class BOLIDE_API Scheduler {
   void end_lease(Worker& worker, Nanos now);
   void relieve(Nanos now);
   void retire_idle(Nanos now);
+  void retire(Worker& worker);
+  bool spare_at_home() const;
+  size_t kept_idle() const;
+  Nanos retires_at(const Worker& worker) const;
+  std::optional<Nanos> next_retirement() const;
+  void put_idle(Worker& worker, bool hottest);
+  void take_idle(Worker& worker);
+  void leaves_pool(Worker& worker);
+  void warn(SchedulingClass& cls);
   bool attainable(const SchedulingClass& cls) const;
   SchedulingClass* starving(Nanos now) const;
   void queue(Task* task, bool front);
@@ -170,18 +197,20 @@ class BOLIDE_API Scheduler {
   const Policy policy_;
   Actions& actions_;
   Ledger ledger_;
+  std::vector<std::unique_ptr<Environment>> environments_;  // home first
+  Environment* home_;
   std::vector<std::unique_ptr<SchedulingClass>> classes_;
   std::unordered_map<uint64_t, SchedulingClass*> by_key_;
   SchedulingClass* default_;
   SchedulingClass* reserved_ = nullptr;   // the starving class that gets the next room
   std::vector<SchedulingClass*> active_;  // classes with ready tasks
-  std::vector<Worker*> idle_;             // hottest last
   std::vector<Worker*> leased_;
   size_t ready_ = 0;
   size_t behind_ = 0;
   size_t starting_ = 0;
   size_t alive_ = 0;
   size_t dedicated_ = 0;
+  size_t idle_away_ = 0;  // workers of other environments than home
   std::vector<Amount> pinned_;  // what dedicated workers hold, by resource
   size_t waiting_ = 0;
   Nanos next_start_ = 0;

@@ -14,6 +14,7 @@
 namespace bolide::sched {
 
 struct CallQueue;
+struct Environment;
 struct SchedulingClass;
 struct Worker;
 
@@ -68,21 +69,22 @@ class ReadyQueue {
   size_t size_ = 0;
 };
 
-// Tasks that need the same resources (and, later, environment) share a class: a worker that
-// holds the class's lease can be handed any number of them one after another. A task of a
-// dedicated class (an actor's constructor) gets a worker for itself and for good.
+// Tasks that need the same resources and environment share a class: a worker that holds the
+// class's lease can be handed any number of them one after another. A task of a dedicated class
+// (an actor's constructor) gets a worker for itself and for good.
 struct SchedulingClass {
   uint64_t key = 0;
   Need need;
   Amount cpu = 0;          // of need: what a blocked worker gives back
   uint64_t memory = 0;     // of need, in bytes: what its tasks may hold; 0: any number
+  Environment* environment = nullptr;
   bool dedicated = false;
   Need kept;               // dedicated: what its worker holds once the task is done
   ReadyQueue ready;
   std::vector<Worker*> leased;  // hottest last
   int64_t mean_ns = 0;          // running mean of what its tasks took; 0: unknown
   Nanos starving_since = -1;    // it has ready tasks, no worker, and its need does not fit
-  bool feasible = true;
+  bool feasible = true;  // its tasks count: the need fits this node, the environment is open
   bool warned = false;
 };
 
@@ -94,6 +96,7 @@ struct Worker {
   WorkerId id{};
   void* owner = nullptr;  // what the scheduler's owner attaches
   WorkerState state = WorkerState::kStarting;
+  Environment* environment = nullptr;  // set before it is ready
   SchedulingClass* cls = nullptr;  // whose lease it holds
   Shares devices;                  // the GPUs that it has with that
   uint32_t outstanding = 0;        // assigned and not completed

@@ -184,7 +184,8 @@ class _Plan:
         if out_of_order is None:
             out_of_order = cls._ray_async or most > 1
         self.in_order = not out_of_order
-        self.scheduling_class = class_of((("actor", 1), *options.placement, *options.kept))
+        self.needs = (("actor", 1), *options.placement, *options.kept)
+        self.scheduling_class = class_of(self.needs)
         self.methods = tuple(method.name for method in cls._ray_methods)
 
 
@@ -205,8 +206,8 @@ def _create(cls: ActorClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     spec = exported.name, plan.methods, plan.limits, cls._ray_async, key, plan.info.data
     try:
         handle = _hot.create_actor(
-            value, exported.reference(), plan.info, plan.scheduling_class, options.placement,
-            options.kept, spec, args, kwargs, cls,
+            value, exported.reference(), plan.info, _class_in_session(plan, options),
+            options.placement, options.kept, spec, args, kwargs, cls,
         )  # fmt: skip
     except ValueError:
         # Another thread may have made it meanwhile.
@@ -217,6 +218,17 @@ def _create(cls: ActorClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     if key and _hot.current_session().is_worker:
         return _check_name(handle, key, options)
     return handle
+
+
+def _class_in_session(plan: _Plan, options: ActorOptions) -> tuple[int, int, bytes]:
+    """The scheduling class; the key and the description of its environment."""
+    if options.runtime_env is None and _job.current.environment == 0:
+        return plan.scheduling_class, 0, b""
+    from ._remote import class_of
+    from ._runtime_env import of_task
+
+    environment, description = of_task(options.runtime_env)
+    return class_of(plan.needs, environment), environment, description
 
 
 def _check_name(handle: ActorHandle, key: bytes, options: ActorOptions) -> ActorHandle:

@@ -41,14 +41,14 @@ class ActorOptions:
     and what it holds while it lives; `max_restarts`, `max_task_retries`, `max_pending_calls` (-1:
     without limit); `max_concurrency` (None: 1, or 1000 with coroutine methods);
     `concurrency_groups`; `out_of_order` (None: if it runs several calls at a time); `name`,
-    `namespace`, `detached`, `get_if_exists`; `stream_limit`, items that its generators may be ahead
-    (-1: any number); `given`, what the user gave, for merging.
+    `namespace`, `detached`, `get_if_exists`; `runtime_env`, checked, or None; `stream_limit`, items
+    that its generators may be ahead (-1: any number); `given`, what the user gave, for merging.
     """
 
     __slots__ = (
         "concurrency_groups", "detached", "get_if_exists", "given", "kept", "max_concurrency",
         "max_pending_calls", "max_restarts", "max_task_retries", "name", "namespace",
-        "out_of_order", "placement", "stream_limit",
+        "out_of_order", "placement", "runtime_env", "stream_limit",
     )  # fmt: skip
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -63,6 +63,7 @@ class ActorOptions:
         self.namespace: str | None = given.get("namespace")
         self.detached = given.get("lifetime") == "detached"
         self.get_if_exists: bool = given.get("get_if_exists", False)
+        self.runtime_env: dict[str, Any] | None = given.get("runtime_env") or None
         self.stream_limit: int = given.get("_actor_generator_backpressure_num_objects", -1)
         self.placement, self.kept = _needs(given)
 

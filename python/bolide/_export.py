@@ -186,10 +186,10 @@ def _rebuild(
 
 def _remade(exported: Exported, options: dict[str, Any], bounds: tuple[int, int]) -> RemoteFunction:
     from ._options import TaskOptions
-    from ._remote import class_of
+    from ._remote import first_class
 
     checked = TaskOptions(options)
-    return RemoteFunction(exported, checked, class_of(checked.resources), bounds)
+    return RemoteFunction(exported, checked, first_class(checked), bounds)
 
 
 def check_signature(

@@ -10,14 +10,15 @@ cdef enum:
     Q_ASSIGNED = 5
 
 
-def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_class, tuple need, tuple kept, object spec, tuple args, dict kwargs, subject):
+def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_class, tuple need, tuple kept, object spec, tuple args, dict kwargs, subject):
     """Declares an actor and submits its constructor; its ActorHandle.
 
     Args:
         value: of the actor's object (bolide._actor_methods.encode_actor).
         cls: the exported class.
         info: the ActorInfo of `value`.
-        scheduling_class, need, kept: its scheduling class and what that needs.
+        scheduling_class: its class, and the key and description of the environment of that.
+        need, kept: what the class needs.
         spec: what the worker must know, sent before the arguments of the constructor.
         args, kwargs: of the constructor.
         subject: an object whose _argument_subject names the arguments in errors.
@@ -36,7 +37,9 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
     cdef vector[PyObject*] pointers
     for item in all_args:
         pointers.push_back(<PyObject*> item)
-    if not native.define_actor_class(session.client, scheduling_class, quantities(need), quantities(kept)):
+    cdef uint64_t class_key, environment
+    class_key, environment, description = scheduling_class
+    if not native.define_actor_class(session.client, class_key, quantities(need), quantities(kept), environment, description):
         raise core_error()
     try:
         encoder.encode_value(spec, "the description of an actor")
@@ -44,7 +47,7 @@ def create_actor(bytes value, ObjectRef cls not None, info, uint64_t scheduling_
         encode_arguments(encoder, session, subject, pointers.data(), len(args), <PyObject*> names)
         ref = put_special(session, value, [cls], V_ACTOR)
         request.function = ref.entry.id.value
-        request.scheduling_class = scheduling_class
+        request.scheduling_class = class_key
         request.dependencies = encoder.dependencies.data()
         request.contained = encoder.contained.data()
         request.arguments = <const byte_t*> encoder.data

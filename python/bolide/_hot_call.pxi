@@ -337,7 +337,11 @@ cdef object foreign_ref(ObjectRef ref):
 
 
 cdef int define_class(RemoteFunction self, Session session) except -1:
-    if not native.define_class(session.client, self.scheduling_class, quantities(self._options.resources)):
+    # Which class it is depends on the session if the function has a runtime environment.
+    from ._remote import class_in_session
+    cdef uint64_t environment
+    self.scheduling_class, environment, description = class_in_session(self._options)
+    if not native.define_class(session.client, self.scheduling_class, quantities(self._options.resources), environment, description):
         raise core_error()
     self.class_session = session
     return 0

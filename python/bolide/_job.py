@@ -18,9 +18,10 @@ NODE_ADDRESS = "127.0.0.1"  # one machine, and nothing listens
 class Job:
     """Fields: `namespace`, where names of actors count; `gpus`, what the node's are called;
     `labels` of the node that the user gave; `accelerator`, the kind of its GPUs, or None;
-    `runtime_env` of its workers (`bolide._runtime_env.check`)."""
+    `runtime_env`, checked (`bolide._runtime_env`), in a worker that of its tasks; `environment`,
+    its key: 0 for the job's."""
 
-    __slots__ = ("accelerator", "gpus", "labels", "namespace", "runtime_env")
+    __slots__ = ("accelerator", "environment", "gpus", "labels", "namespace", "runtime_env")
 
     def __init__(self) -> None:
         self.namespace = ""
@@ -28,6 +29,7 @@ class Job:
         self.labels: dict[str, str] = {}
         self.accelerator: str | None = None
         self.runtime_env: dict[str, Any] = {}
+        self.environment = 0
 
     def fields(self) -> dict[str, Any]:
         """Plain values, for the settings."""

@@ -151,6 +151,12 @@ def check_text(name: str, value: Any) -> str:
     return value
 
 
+def check_runtime_env(name: str, value: Any) -> dict[str, Any]:
+    from ._runtime_env import check
+
+    return check(value)
+
+
 def check_name(name: str, value: Any) -> str:
     """The name of an actor or of a namespace: a text that is not empty."""
     if check_text(name, value) == "":

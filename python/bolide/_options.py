@@ -26,6 +26,7 @@ from ._option_checks import (
     check_resources,
     check_retry_exceptions,
     check_returns,
+    check_runtime_env,
     check_strategy,
     check_text,
     counter,
@@ -98,7 +99,7 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("memory", "both", "works", check_memory, 0, "bytes of memory that it holds"),
     Option("resources", "both", "works", check_resources, None, "quantities of custom resources"),
     Option("name", "both", "works", check_text, None, "name for messages, or for get_actor"),
-    Option("runtime_env", "both", "later", anything, None, "environment of the worker", _falsy),
+    Option("runtime_env", "both", "works", check_runtime_env, None, "environment of the worker"),
     Option("scheduling_strategy", "both", "works", check_strategy, "DEFAULT", "where it runs",
            lambda value: isinstance(value, str)),
     Option("accelerator_type", "both", "works", _named, None, "kind of accelerator to run on"),
@@ -186,6 +187,7 @@ class TaskOptions:
             and self.max_retries == DEFAULT_MAX_RETRIES
             and not self.retry_exceptions
             and self.name is None
+            and self.runtime_env is None
             and self.scheduling_strategy == "DEFAULT"
         )
 

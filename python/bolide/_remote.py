@@ -6,6 +6,7 @@ Thread safety: no state.
 
 from __future__ import annotations
 
+from . import _job
 from ._hot import Exported, RemoteFunction
 
 TYPE_CHECKING = False
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from ._options import TaskOptions
 
-_PLAIN_CLASS = 0  # one CPU: known to every node without being defined
+_PLAIN_CLASS = 0  # one CPU, the job's environment: known to every node without being defined
+_OTHER_CLASS = 1  # one that the first call in a session works out
 
 
 def remote(*args: Any, **options: Any) -> Any:
@@ -27,7 +29,7 @@ def remote(*args: Any, **options: Any) -> Any:
         **options: when used as ``@remote(num_cpus=2, ...)``: num_cpus (CPUs, fractions too),
             num_gpus, resources (a dict of custom resources), memory (bytes), num_returns (values
             that the function returns), max_retries (after a crash of its worker; -1: without end),
-            name (for messages). Of actors: docs/actors.md.
+            name (for messages), runtime_env (docs/drop_in.md). Of actors: docs/actors.md.
 
     Returns:
         A RemoteFunction or an ActorClass, or with options a decorator that makes one.
@@ -107,9 +109,7 @@ def make_remote(exported: Exported, options: TaskOptions) -> RemoteFunction:
             f"num_returns='{options.num_returns}' can only be used with generator functions "
             f"(functions that use 'yield'), but {exported.name!r} is not one."
         )
-    made = RemoteFunction(
-        exported, options, class_of(options.resources), _bounds(exported.function)
-    )
+    made = RemoteFunction(exported, options, first_class(options), _bounds(exported.function))
     function = exported.function
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__", "__wrapped__"):
         value = function if attribute == "__wrapped__" else getattr(function, attribute, None)
@@ -125,18 +125,37 @@ def with_options(function: RemoteFunction, options: dict[str, Any]) -> RemoteFun
     return make_remote(function.exported, normalize_task_options(options, base=function._options))
 
 
-def class_of(resources: tuple[tuple[str, int], ...]) -> int:
-    """The key of the scheduling class that needs these resources: 0 for one CPU, else a hash.
+def class_of(resources: tuple[tuple[str, int], ...], environment: int | None = None) -> int:
+    """The key of the scheduling class that needs these resources and this environment: 0 for one
+    CPU and the job's, which None stands for, else a hash.
 
     Equal needs have equal keys in every process of a session, and different ones collide with a
     probability of 2**-63.
     """
-    if resources == (("CPU", 10000),):
+    if resources == (("CPU", 10000),) and environment is None:
         return _PLAIN_CLASS
     import hashlib
 
-    digest = hashlib.blake2b(repr(resources).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(repr((resources, environment)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") | 1
+
+
+def first_class(options: TaskOptions) -> int:
+    """What a function begins with: 0 if it is of the plain class, which needs no definition."""
+    if options.runtime_env is not None or _job.current.environment != 0:
+        return _OTHER_CLASS
+    return class_of(options.resources)
+
+
+def class_in_session(options: TaskOptions) -> tuple[int, int, bytes]:
+    """The scheduling class of a function that is not of the plain one; the key and the description
+    of its environment."""
+    if options.runtime_env is None and _job.current.environment == 0:
+        return class_of(options.resources), 0, b""
+    from ._runtime_env import of_task
+
+    environment, description = of_task(options.runtime_env)
+    return class_of(options.resources, environment), environment, description
 
 
 def _bounds(function: Any) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from _thread import RLock
 
 from . import _config, _core, _hot, _job
 from ._context import RayContext
-from ._settings import encode_settings, template_command
+from ._environments import Environments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _lock = RLock()
 _node: _core.Node | None = None
 _service: Any = None
-_settings = b""
+_environments: Environments | None = None
 _exiting = False
 _pid = os.getpid()
 # Keywords of Ray's init, of this and earlier versions, that have nothing to act on here.
@@ -76,8 +76,8 @@ def init(
         namespace: where names of actors count; by default one of this session's own.
         ignore_reinit_error: return the running runtime instead of raising.
         log_to_driver: print what workers print.
-        runtime_env: of the workers: a dict with the keys "env_vars", "working_dir" (a directory)
-            and "py_modules" (a list of directories of packages). Without effect in local_mode.
+        runtime_env: of the workers of the job, a dict (docs/drop_in.md); tasks and actors may have
+            their own. Without effect in local_mode.
         local_mode: run every call in this process, in the thread that makes it, at once (of actors
             that run several calls at a time in other threads), for debuggers, coverage and
             profilers.
@@ -97,7 +97,7 @@ def init(
 
     Follows Ray's page "ray.init".
     """
-    global _node, _service, _settings
+    global _node, _service, _environments
     from . import _accelerators, _labels
     from ._node_state import quantity
     from ._node_state import totals as node_totals
@@ -130,8 +130,8 @@ def init(
         gpus, job.gpus = _accelerators.find(quantity("num_gpus", num_gpus))
         job.accelerator = _accelerators.kind() if gpus else None
         cpus, totals = node_totals(num_cpus, gpus, resources, memory)
-        _settings = encode_settings(job.fields())
-        argv, env = ([], []) if local_mode else template_command()
+        _environments = Environments(job)
+        argv, env, settings = ([], [], b"") if local_mode else _environments.home()
         _node = _from_core(
             _core.Node.start,
             num_cpus=cpus,
@@ -148,7 +148,7 @@ def init(
             forward_output=bool(log_to_driver),
             argv=argv,
             env=env,
-            settings=_settings,
+            settings=settings,
         )
         try:
             session = _hot.Session(_node)
@@ -161,7 +161,7 @@ def init(
             _hot.set_session(session)
             from ._service import Service
 
-            _service = Service(_node)
+            _service = Service(_node, _environments)
         except BaseException as error:  # no thread to be had, or Ctrl-C: nothing half-made stays
             _node.stop()
             _node = None
@@ -232,14 +232,9 @@ def ensure_started() -> None:
 
 def refresh_settings() -> None:
     """Tells the node what workers from now on begin with, if that has changed since."""
-    global _settings
-    node = _node
-    if node is None:
-        return
-    settings = encode_settings(_job.current.fields())
-    if settings != _settings:
-        _from_core(node.set_settings, settings)
-        _settings = settings
+    node, environments = _node, _environments
+    if node is not None and environments is not None:
+        environments.refresh(node)
 
 
 def need_session() -> _hot.Session:

@@ -1,117 +1,132 @@
-"""`init(runtime_env=...)`: the variables, directory and modules of the workers of a job.
+"""Runtime environments as they are written down: what init, `@remote` and `.options` take.
 
-All of it is plain values, so workers get it with their other settings (`bolide._settings`) when
-they are forked, and nothing is copied or installed. Thread safety: functions without state.
-Follows Ray's page "Environment dependencies".
+A checked environment is a dict of plain values with absolute paths, so it can be sent, compared and
+named. It is not the making of one (`bolide._environments`), and what a worker gets of it is in
+`bolide._settings`. Thread safety: functions without state. Follows Ray's page "Environment
+dependencies".
 """
 
 from __future__ import annotations
 
 import os
-import re
 from types import ModuleType
+
+from .exceptions import RuntimeEnvSetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_DONE = ("env_vars", "working_dir", "py_modules")
 _OF_RAY = (
-    "pip", "uv", "conda", "container", "image_uri", "excludes", "java_jars", "mpi", "nsight",
-    "worker_process_setup_hook", "rocprof_sys",
+    "conda", "container", "image_uri", "java_jars", "mpi", "nsight", "pip", "py_executable",
+    "rocprof_sys", "uv", "worker_process_setup_hook",
 )  # fmt: skip
-_WITHOUT_EFFECT = ("config", "_inject_current_ray", "_ray_commit", "_ray_release")
+_WITHOUT_EFFECT = ("_inject_current_ray", "_ray_commit", "_ray_release")
+DEFAULT_TIMEOUT = 600  # seconds, as in Ray
 
 
-class RuntimeEnv(dict):
-    """A runtime environment: a dict with the keys that `init` takes, given as keywords.
+class BadEnvironmentError(RuntimeEnvSetupError, ValueError):
+    """A runtime environment with a wrong value: told where it is given, before there is a task."""
 
-    Example:
-        >>> init(runtime_env=RuntimeEnv(env_vars={"OMP_NUM_THREADS": "1"}))
 
-    Follows Ray's page "ray.runtime_env.RuntimeEnv".
-    """
-
-    def __init__(self, **fields: Any) -> None:
-        super().__init__({name: value for name, value in fields.items() if value is not None})
-        check(self)
+class BadEnvironmentTypeError(RuntimeEnvSetupError, TypeError):
+    """A runtime environment with a value of a wrong type."""
 
 
 def check(given: Any) -> dict[str, Any]:
     """A runtime environment with absolute paths, of plain values.
 
     Args:
-        given: None, or a dict with the keys env_vars (str to str), working_dir (a directory) and
-            py_modules (a list of directories of packages, files of modules, or modules).
+        given: None, or a dict with keys of Ray's: see docs/drop_in.md.
 
     Raises:
-        TypeError, ValueError: another type, key or value, or a path that is not there.
+        BadEnvironmentTypeError: (a RuntimeEnvSetupError and a TypeError) a value of another type.
+        BadEnvironmentError: (a RuntimeEnvSetupError and a ValueError) an unknown key, a value out
+            of range, a path that is not there.
     """
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise TypeError(f"runtime_env must be a dict, not {given!r}")
+        raise BadEnvironmentTypeError(f"runtime_env must be a dict, not {given!r}")
     for name in given:
-        if name not in _DONE + _WITHOUT_EFFECT:
+        if name not in _CHECKS and name not in _WITHOUT_EFFECT:
             raise _refusal(name)
-    env: dict[str, Any] = {}
-    if given.get("env_vars"):
-        env["env_vars"] = _variables(given["env_vars"])
-    if given.get("working_dir"):
-        env["working_dir"] = _directory(given["working_dir"])
-    if given.get("py_modules"):
-        modules = given["py_modules"]
-        if not isinstance(modules, (list, tuple)):
-            raise TypeError(f"runtime_env['py_modules'] must be a list, not {modules!r}")
-        env["py_modules"] = [_module(module) for module in modules]
-    return env
+    return {name: check(given[name]) for name, check in _CHECKS.items() if given.get(name)}
 
 
-def environ(env: dict[str, Any]) -> dict[str, str]:
-    """The environment of a worker: this process's and `env_vars`, in which ${NAME} stands for the
-    value that this process has."""
-    made = dict(os.environ)
-    for name, value in env.get("env_vars", {}).items():
-        made[name] = re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), value)
-    return made
+def merge(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What a task or actor that asks for `own` gets where the environment is `parent`: variables
+    are added to the parent's, every other key replaces the parent's."""
+    merged = {**parent, **own}
+    if "env_vars" in parent and "env_vars" in own:
+        merged["env_vars"] = {**parent["env_vars"], **own["env_vars"]}
+    return merged
 
 
-def search_path(env: dict[str, Any]) -> list[str]:
-    """What comes first in a worker's sys.path.
+def name_of(env: dict[str, Any]) -> tuple[int, bytes]:
+    """The key of a checked environment, the same in every process of a session, and its
+    description, from which `described` makes it again."""
+    import hashlib
+    import json
 
-    PYTHONPATH is among it: Python reads that when it starts, and a worker is forked later.
-    """
-    found = [env["working_dir"]] if "working_dir" in env else []
-    found += [os.path.dirname(path) for path in env.get("py_modules", ())]
-    if "PYTHONPATH" in env.get("env_vars", {}):
-        found += filter(None, environ(env)["PYTHONPATH"].split(os.pathsep))
-    return found
+    named = {name: value for name, value in env.items() if name not in ("config", "excludes")}
+    text = json.dumps(named, sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") | 1, json.dumps(env).encode()
+
+
+def described(description: bytes) -> dict[str, Any]:
+    """The environment with that description."""
+    import json
+
+    return json.loads(description)
+
+
+def of_task(own: dict[str, Any] | None) -> tuple[int, bytes]:
+    """The key and description of the environment of a task that is called here and asks for `own`;
+    without that it is the one in which this process is."""
+    from ._job import current
+
+    merged = merge(current.runtime_env, own) if own else current.runtime_env
+    if merged == current.runtime_env:
+        return current.environment, b""  # the node knows it
+    return name_of(merged)
+
+
+# ---- the keys
 
 
 def _variables(given: Any) -> dict[str, str]:
     if not isinstance(given, dict):
-        raise TypeError(f"runtime_env['env_vars'] must be a dict of strings, not {given!r}")
+        raise BadEnvironmentTypeError(
+            f"runtime_env['env_vars'] must be a dict of strings, not {given!r}"
+        )
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(
+            raise BadEnvironmentTypeError(
                 f"runtime_env['env_vars'] has {name!r}: {value!r}, but takes strings only"
             )
         if not name or "=" in name or "\0" in name + value:
-            raise ValueError(f"runtime_env['env_vars'] has {name!r}, which cannot be set")
+            raise BadEnvironmentError(f"runtime_env['env_vars'] has {name!r}, which cannot be set")
     return dict(given)
 
 
-def _directory(given: Any) -> str:
+def _working_dir(given: Any) -> str:
     if not isinstance(given, (str, os.PathLike)):
-        raise TypeError(f"runtime_env['working_dir'] must be a path, not {given!r}")
-    path = os.path.abspath(os.fspath(given))
-    if not os.path.isdir(path):
-        raise ValueError(
-            f"runtime_env['working_dir'] is {os.fspath(given)!r}, which is no directory here; "
-            "archives and addresses are not carried out by this version: unpack it, and name the "
-            "directory"
-        )
-    return path
+        raise BadEnvironmentTypeError(f"runtime_env['working_dir'] must be a path, not {given!r}")
+    path = _local("working_dir", os.fspath(given))
+    if os.path.isdir(path):
+        return path
+    raise BadEnvironmentError(
+        f"runtime_env['working_dir'] is {os.fspath(given)!r}, which is no directory here; archives "
+        "are not carried out by this version: unpack it, and name the directory"
+    )
+
+
+def _modules(given: Any) -> list[str]:
+    if not isinstance(given, (list, tuple)):
+        raise BadEnvironmentTypeError(f"runtime_env['py_modules'] must be a list, not {given!r}")
+    return [_module(module) for module in given]
 
 
 def _module(given: Any) -> str:
@@ -119,22 +134,143 @@ def _module(given: Any) -> str:
         paths = list(getattr(given, "__path__", ()))
         given = paths[0] if paths else given.__file__
     if not isinstance(given, (str, os.PathLike)):
-        raise TypeError(f"runtime_env['py_modules'] has {given!r}, but takes paths and modules")
-    path = os.path.abspath(os.fspath(given))
-    if not (os.path.isdir(path) or path.endswith(".py") and os.path.isfile(path)):
-        raise ValueError(
-            f"runtime_env['py_modules'] has {os.fspath(given)!r}, which is neither the directory "
-            "of a package nor the file of a module; archives and wheels are not carried out by "
-            "this version"
+        raise BadEnvironmentTypeError(
+            f"runtime_env['py_modules'] has {given!r}, but takes paths and modules"
         )
-    return path
+    path = _local("py_modules", os.fspath(given))
+    if os.path.isdir(path) or path.endswith(".py") and os.path.isfile(path):
+        return path
+    raise BadEnvironmentError(
+        f"runtime_env['py_modules'] has {os.fspath(given)!r}, which is neither the directory of a "
+        "package nor the file of a module; archives and wheels are not carried out by this version"
+    )
 
 
-def _refusal(name: Any) -> ValueError:
-    known = ", ".join(_DONE)
+def _local(key: str, given: str) -> str:
+    """The absolute path, if it is no address."""
+    scheme, separator, _ = given.partition("://")
+    if separator and scheme.isalnum():
+        raise BadEnvironmentError(
+            f"runtime_env[{key!r}] has the address {given!r}, but nothing is fetched from the "
+            "network; fetch it yourself, and give its path"
+        )
+    return os.path.abspath(given)
+
+
+def _excludes(given: Any) -> list[str]:
+    return _strings("excludes", given)
+
+
+def _strings(key: str, given: Any) -> list[str]:
+    if not isinstance(given, (list, tuple)) or not all(isinstance(item, str) for item in given):
+        raise BadEnvironmentTypeError(
+            f"runtime_env[{key!r}] must be a list of strings, not {given!r}"
+        )
+    return list(given)
+
+
+def _config(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise BadEnvironmentTypeError(f"runtime_env['config'] must be a dict, not {given!r}")
+    return dict(RuntimeEnvConfig(**given))
+
+
+_CHECKS = {
+    "env_vars": _variables,
+    "working_dir": _working_dir,
+    "py_modules": _modules,
+    "excludes": _excludes,
+    "config": _config,
+}
+
+
+def _refusal(name: Any) -> Exception:
+    known = ", ".join(_CHECKS)
     if name in _OF_RAY:
-        return ValueError(
+        return BadEnvironmentError(
             f"runtime_env has {name!r}, which this version does not carry out; install what the "
             f"program needs where it runs, and leave it out. It carries out {known}"
         )
-    return ValueError(f"runtime_env has {name!r}, which is no key of one; it takes {known}")
+    return BadEnvironmentError(
+        f"runtime_env has {name!r}, which is no key of one; it takes {known}"
+    )
+
+
+# ---- Ray's classes
+
+
+class RuntimeEnv(dict):
+    """A runtime environment: a dict with the keys that `init` takes, given as keywords.
+
+    Args:
+        **fields: see docs/drop_in.md; None leaves a key out.
+
+    Raises:
+        RuntimeEnvSetupError: (a ValueError or TypeError too) a key or value is wrong.
+
+    Example:
+        >>> init(runtime_env=RuntimeEnv(env_vars={"OMP_NUM_THREADS": "1"}))
+
+    Follows Ray's page "ray.runtime_env.RuntimeEnv".
+    """
+
+    known_fields = {*_CHECKS, *_OF_RAY, *_WITHOUT_EFFECT}
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__({name: value for name, value in fields.items() if value is not None})
+        check(self)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        check({**self, name: value})
+        super().__setitem__(name, value)
+
+
+class RuntimeEnvConfig(dict):
+    """How a runtime environment is made: the key `config` of one.
+
+    Args:
+        setup_timeout_seconds: how long unpacking and installing may take, in seconds; -1: for ever.
+        eager_install: begin at init and not with the first task; of a job's environment only.
+        log_files: without effect.
+
+    Raises:
+        RuntimeEnvSetupError: (a ValueError or TypeError too) a value is wrong.
+
+    Example:
+        >>> RuntimeEnv(pip=["chess"], config=RuntimeEnvConfig(setup_timeout_seconds=60))
+
+    Follows Ray's page "ray.runtime_env.RuntimeEnvConfig".
+    """
+
+    known_fields = {"setup_timeout_seconds", "eager_install", "log_files"}
+
+    def __init__(
+        self,
+        setup_timeout_seconds: int = DEFAULT_TIMEOUT,
+        eager_install: bool = True,
+        log_files: list[str] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise BadEnvironmentError(
+                f"runtime_env['config'] has {next(iter(unknown))!r}, which is no key of it; it "
+                "takes setup_timeout_seconds, eager_install and log_files"
+            )
+        if not isinstance(setup_timeout_seconds, int) or isinstance(setup_timeout_seconds, bool):
+            raise BadEnvironmentTypeError(
+                "runtime_env['config']['setup_timeout_seconds'] must be an int, not "
+                f"{setup_timeout_seconds!r}"
+            )
+        if setup_timeout_seconds != -1 and setup_timeout_seconds <= 0:
+            raise BadEnvironmentError(
+                f"runtime_env['config']['setup_timeout_seconds'] is {setup_timeout_seconds}, but "
+                "must be above 0, or -1 for no limit"
+            )
+        if not isinstance(eager_install, bool):
+            raise BadEnvironmentTypeError(
+                f"runtime_env['config']['eager_install'] must be a bool, not {eager_install!r}"
+            )
+        fields = {"setup_timeout_seconds": setup_timeout_seconds, "eager_install": eager_install}
+        if log_files is not None:
+            fields["log_files"] = _strings("config", log_files)
+        super().__init__(fields)

@@ -1,4 +1,5 @@
-"""The driver's service thread: prints what workers write, resolves futures, gives warnings.
+"""The driver's service thread: prints what workers write, resolves futures, gives warnings, makes
+the environments that tasks wait for.
 
 It sleeps in the core without the GIL and is woken by it. It is not on the path of any task.
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from . import _core
+    from ._environments import Environments
 
 
 class Service:
     """One thread for one node; made by init, stopped by shutdown."""
 
-    def __init__(self, node: _core.Node) -> None:
+    def __init__(self, node: _core.Node, environments: Environments) -> None:
         self._node = node
+        self._environments = environments
         self._print_lock = allocate_lock()
         self._stopping = False
         self._callbacks: dict[int, Callable[[], None]] = {}
@@ -78,6 +81,7 @@ class Service:
                     callback = None  # it holds a reference
                 if self._node.has_output():
                     self.print_output()
+                self._environments.serve(self._node)
                 for sentence in self._node.take_warnings():
                     _warn(sentence)
         finally:

@@ -88,7 +88,7 @@ class RuntimeContext:
 
     @property
     def runtime_env(self) -> dict:
-        """The runtime environment of the job, with absolute paths."""
+        """The runtime environment of this process, with absolute paths."""
         return dict(_job.current.runtime_env)
 
     def get_runtime_env_string(self) -> str:

@@ -222,7 +222,7 @@ TEST_CASE("placing: all ready tasks can be taken, those that never could run sta
   SchedulingClass* never = owner.define(2, {{"GPU", 1}});
   for (SchedulingClass* cls : {other, never}) owner.submit(cls);
   for (int i = 0; i < 3; ++i) owner.submit();
-  auto taken = owner.scheduler.take_all_ready();
+  auto taken = owner.scheduler.take_all_ready(owner.scheduler.home());
   CHECK(taken.size() == 4);
   CHECK(owner.scheduler.ready() == 0);
   size_t queued = 0;

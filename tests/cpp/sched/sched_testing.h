@@ -43,6 +43,8 @@ class Owner : public Actions {
   std::deque<std::unique_ptr<Process>> workers;
   std::deque<Task> tasks;
   int starts = 0;  // asked for and not yet made by start()
+  std::deque<Environment*> asked;  // of those
+  std::vector<Environment*> to_set_up;
   std::vector<Worker*> retired;
   std::vector<SchedulingClass*> warned;
   std::vector<Worker*> announced;  // by leased()
@@ -51,11 +53,14 @@ class Owner : public Actions {
   // start makes a worker that is there: one that was asked for, or another.
   Process& start() {
     if (starts == 0) {
-      scheduler.worker_starting();
+      scheduler.worker_starting(scheduler.home());
+      asked.push_back(&scheduler.home());
     } else {
       --starts;
     }
     workers.push_back(std::make_unique<Process>());
+    workers.back()->environment = asked.front();
+    asked.pop_front();
     workers.back()->id = WorkerId{static_cast<uint32_t>(workers.size())};
     scheduler.worker_ready(*workers.back(), time);
     check();
@@ -208,12 +213,19 @@ class Owner : public Actions {
       return;
     }
     REQUIRE(worker.state == WorkerState::kLeased);
+    REQUIRE(worker.environment == task.cls->environment);
     REQUIRE(!task.cls->dedicated);
     process(worker).ring.push_back({&task, inlined});
   }
-  void start_worker() override {
+  void start_worker(Environment& environment) override {
+    REQUIRE(environment.open);
     ++starts;
-    scheduler.worker_starting();
+    asked.push_back(&environment);
+    scheduler.worker_starting(environment);
+  }
+  void set_up(Environment& environment) override {
+    REQUIRE(!environment.open);
+    to_set_up.push_back(&environment);
   }
   void take_back(Worker& worker) override {
     auto& ring = process(worker).ring;

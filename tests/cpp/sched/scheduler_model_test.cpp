@@ -24,7 +24,11 @@ class Walk {
                 owner_.define(4, {{"GPU", 2}}),
                 owner_.define(5, {{"CPU", 9}}),
                 owner_.define_dedicated(7, {{"CPU", 1}}, {}),
-                owner_.define_dedicated(8, {{"CPU", 0.5}, {"GPU", 1}}, {{"CPU", 0.5}, {"GPU", 1}})};
+                owner_.define_dedicated(8, {{"CPU", 0.5}, {"GPU", 1}}, {{"CPU", 0.5}, {"GPU", 1}}),
+                owner_.define(9, {{"CPU", 1}}),
+                owner_.define_dedicated(10, {{"CPU", 1}}, {})};
+    Scheduler::belongs(*classes_[8], away_);
+    Scheduler::belongs(*classes_[9], away_);
     if (owner_.scheduler.ledger().total(kCpu) >= 2 * kUnit) {
       classes_.push_back(owner_.define(6, {{"CPU", 2}}));
     }
@@ -61,6 +65,7 @@ class Walk {
         break;
       case 11:
         settle();
+        if (one_in(random_, 20)) open_away();
         break;
       default:
         owner_.scheduler.someone_waits(one_in(random_, 2));
@@ -71,6 +76,7 @@ class Walk {
 
   // finish lets everything run to its end; what cannot is a task of the infeasible class.
   void finish() {
+    open_away();
     for (int turn = 0; left() > 0; ++turn) {
       REQUIRE(turn < 100'000);
       owner_.dispatch();
@@ -107,9 +113,11 @@ class Walk {
     REQUIRE(owner_.scheduler.behind() == 0);
     REQUIRE(owner_.scheduler.waiting_workers() == 0);
     REQUIRE(owner_.scheduler.dedicated() == 0);
+    const bool lives = owner_.scheduler.home().alive > 0;
     while (owner_.look()) {  // until it sleeps for good
-      REQUIRE(owner_.scheduler.alive() > 0);
+      REQUIRE((owner_.scheduler.home().alive > 0) == lives);
     }
+    REQUIRE(owner_.scheduler.home().alive == owner_.scheduler.alive());
     size_t queued = 0;
     owner_.scheduler.for_each_queued([&](Task*) { ++queued; });
     REQUIRE(queued == impossible_);
@@ -151,11 +159,17 @@ class Walk {
     return found.empty() ? nullptr : found[below(random_, found.size())];
   }
 
+  void open_away() {
+    owner_.scheduler.open(away_);
+    owner_.check();
+    owner_.dispatch();
+  }
   bool start() {
     if (owner_.starts == 0) return false;
     if (one_in(random_, 10)) {
       --owner_.starts;
-      owner_.scheduler.worker_start_failed();
+      owner_.scheduler.worker_start_failed(*owner_.asked.front());
+      owner_.asked.pop_front();
       owner_.check();
     } else {
       owner_.start();
@@ -204,6 +218,7 @@ class Walk {
 
   std::mt19937_64& random_;
   Owner owner_;
+  Environment& away_ = owner_.scheduler.define_environment(1);
   std::vector<SchedulingClass*> classes_;
   Nanos typical_ = 0;
   size_t impossible_ = 0;

@@ -9,7 +9,8 @@ TEST_CASE("workers: a start that failed is made again") {
   Owner owner(kUnit);
   owner.submit();
   CHECK(owner.starts == 1);
-  owner.scheduler.worker_start_failed();
+  owner.scheduler.worker_start_failed(owner.scheduler.home());
+  owner.asked.clear();
   owner.starts = 0;
   CHECK(owner.scheduler.starting() == 0);
   owner.dispatch(kMs);
@@ -72,7 +73,9 @@ TEST_CASE("workers: death while starting, idle, leased, blocked, inlining, gone"
     Owner owner(kUnit);
     owner.submit();
     Worker never{};
+    never.environment = &owner.scheduler.home();
     owner.scheduler.worker_gone(never);
+    owner.asked.clear();
     owner.starts = 0;
     CHECK(owner.scheduler.starting() == 0);
     owner.dispatch();

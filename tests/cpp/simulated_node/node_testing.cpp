@@ -45,8 +45,9 @@ void Stage::play(const std::function<void(Node&)>& driver) {
     options.object_store_memory = 64 << 20;
     options.max_spin = 0;
     options.max_blocked_per_core = options_.max_blocked_per_core;
+    options.command.argv = {"template"};
+    options.settings = "settings";
     auto node = Node::start(options).take();
-    CHECK(node->set_settings("settings").is_ok());
     function_ = node->put_inline("code", 4, {}, ipc::kFunction).take();
     function_id_ = function_->id.value;
     driver(*node);

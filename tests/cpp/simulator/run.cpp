@@ -107,7 +107,6 @@ void Run::program() {
   auto started = node::Node::start(settings_.node);
   if (!started.is_ok()) fail("no start: %s", started.status().message().c_str());
   node_ = started.take();
-  if (!node_->set_settings("settings").is_ok()) fail("no settings");
   inspector_ = std::make_unique<node::Inspector>(*node_, machine_);
   const auto cpus = static_cast<int64_t>(settings_.node.num_cpus * sched::kUnit);
   const std::pair<uint64_t, std::vector<std::pair<std::string, int64_t>>> classes[] = {
@@ -116,7 +115,7 @@ void Run::program() {
       {kDisk, {{"CPU", sched::kUnit / 4}, {"disk", sched::kUnit}}},
       {kAll, {{"CPU", cpus}}}};
   for (const auto& [key, need] : classes) {
-    if (!node_->define_class(key, need, nullptr).is_ok()) fail("no class");
+    if (!node_->define_class(key, need, nullptr, {}).is_ok()) fail("no class");
   }
   drive();
   if (settings_.stop_after == 0) {

@@ -26,6 +26,8 @@ Settings::Settings(uint64_t seed_, bool traced) : seed(seed_) {
   processes.starts_die_per_mille = pick({0, 0, 0, 100, 500});
   processes.longest_notice = pick_time({0, 100'000, 5'000'000});
   processes.dies_per_mille = pick({0, 0, 0, 50});
+  node.command.argv = {"template"};
+  node.settings = "settings";
   node.num_cpus = static_cast<double>(pick({1, 2, 2, 2, 4}));
   node.resources = {{"disk", 2}};
   node.object_store_memory = pick({200'000, 1 << 20, 8 << 20, 64 << 20});

@@ -84,7 +84,8 @@ WRONG = [
     ({"env_vars": {"A=B": "1"}}, ValueError, "has 'A=B', which cannot be set"),
     ({"working_dir": 3}, TypeError, "must be a path, not 3"),
     ({"working_dir": "/no/such"}, ValueError, "'/no/such', which is no directory here"),
-    ({"working_dir": "s3://bucket/x.zip"}, ValueError, "archives and addresses are not"),
+    ({"working_dir": "s3://bucket/x.zip"}, ValueError, "the address 's3://bucket/x.zip', but not"),
+    ({"excludes": "*.bin"}, TypeError, "'excludes'] must be a list of strings, not '"),
     ({"py_modules": "x"}, TypeError, "must be a list"),
     ({"py_modules": ["/no/such"]}, ValueError, "neither the directory of a package"),
     ({"py_modules": [1]}, TypeError, "takes paths and modules"),
@@ -96,11 +97,6 @@ def test_what_is_wrong_or_not_carried_out_is_told_and_nothing_starts(given, kind
     with pytest.raises(kind, match=sentence):
         bolide.init(num_cpus=1, runtime_env=given)
     assert not bolide.is_initialized()
-
-
-def test_an_environment_of_a_task_is_not_carried_out_yet():
-    with pytest.raises(NotImplementedError, match="does not carry out"):
-        bolide.remote(runtime_env={"env_vars": {"A": "1"}})(os.getpid)
 
 
 def test_an_empty_one_is_none():

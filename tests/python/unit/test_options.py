@@ -164,7 +164,7 @@ def test_an_unknown_option_lists_the_nearest():
 @pytest.mark.parametrize(
     ("given", "usual"),
     [
-        ({"runtime_env": {"env_vars": {"A": "1"}}}, ""),
+        ({"object_store_memory": 5}, ""),
         ({"fallback_strategy": [{"num_cpus": 1}]}, ""),
     ],
 )
