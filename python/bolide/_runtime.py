@@ -162,6 +162,8 @@ def init(
             from ._service import Service
 
             _service = Service(_node, _environments)
+            if not local_mode:
+                _environments.begin(_node)
         except BaseException as error:  # no thread to be had, or Ctrl-C: nothing half-made stays
             _node.stop()
             _node = None
@@ -181,21 +183,25 @@ def shutdown() -> None:
 
     Does nothing when nothing runs. Follows Ray's page "ray.shutdown".
     """
-    global _node, _service
-    service = None
+    global _node, _service, _environments
+    service = environments = None
     try:
         with _lock:
             session = _hot.current_session()
             if _node is None or session is None or session.is_worker:
                 return
-            service = _service
-            _node = _service = None
+            service, environments = _service, _environments
+            _node = _service = _environments = None
             _close(session)
     finally:
         # Without the lock: callbacks of futures end here, and they may use the module. At exit only
         # daemon threads can still wait for one, and they are not to be woken.
+        if environments is not None:
+            environments.stop()
         if service is not None:
             service.stop(settle_futures=not _exiting)
+        if environments is not None:
+            environments.close()
 
 
 def _close(session: _hot.Session) -> None:
@@ -325,14 +331,14 @@ def _at_exit() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _node, _service, _lock
+    global _node, _service, _environments, _lock
     _lock = RLock()
     session = _hot.current_session()
     if session is not None and not session.forked:
         session.mark_forked()
         if _node is not None:
             _node.after_fork()
-    _node = _service = None
+    _node = _service = _environments = None
 
 
 def _flush_output() -> None:

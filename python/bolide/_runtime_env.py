@@ -70,7 +70,7 @@ def name_of(env: dict[str, Any]) -> tuple[int, bytes]:
     import json
 
     named = {name: value for name, value in env.items() if name not in ("config", "excludes")}
-    text = json.dumps(named, sort_keys=True)
+    text = json.dumps([named, [_version(path) for path in archives(env)]], sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") | 1, json.dumps(env).encode()
 
@@ -91,6 +91,37 @@ def of_task(own: dict[str, Any] | None) -> tuple[int, bytes]:
     if merged == current.runtime_env:
         return current.environment, b""  # the node knows it
     return name_of(merged)
+
+
+def archives(env: dict[str, Any]) -> list[str]:
+    """The paths in it that have to be unpacked."""
+    paths = [env["working_dir"]] if "working_dir" in env else []
+    return [path for path in paths + env.get("py_modules", []) if is_archive(path)]
+
+
+def is_light(env: dict[str, Any]) -> bool:
+    """Whether it is there at once: nothing has to be unpacked."""
+    return not archives(env)
+
+
+def timeout_of(env: dict[str, Any]) -> float | None:
+    """How many seconds making it may take; None: any number."""
+    seconds = env.get("config", {}).get("setup_timeout_seconds", DEFAULT_TIMEOUT)
+    return None if seconds == -1 else seconds
+
+
+def is_archive(path: str) -> bool:
+    """Whether the path of an environment has to be unpacked."""
+    return path.endswith((".zip", ".whl"))
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    """Differs once the file has been written anew."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 # ---- the keys
@@ -115,11 +146,11 @@ def _working_dir(given: Any) -> str:
     if not isinstance(given, (str, os.PathLike)):
         raise BadEnvironmentTypeError(f"runtime_env['working_dir'] must be a path, not {given!r}")
     path = _local("working_dir", os.fspath(given))
-    if os.path.isdir(path):
+    if os.path.isdir(path) or path.endswith(".zip") and os.path.isfile(path):
         return path
     raise BadEnvironmentError(
-        f"runtime_env['working_dir'] is {os.fspath(given)!r}, which is no directory here; archives "
-        "are not carried out by this version: unpack it, and name the directory"
+        f"runtime_env['working_dir'] is {os.fspath(given)!r}, which is neither a directory nor a "
+        ".zip file here"
     )
 
 
@@ -138,11 +169,11 @@ def _module(given: Any) -> str:
             f"runtime_env['py_modules'] has {given!r}, but takes paths and modules"
         )
     path = _local("py_modules", os.fspath(given))
-    if os.path.isdir(path) or path.endswith(".py") and os.path.isfile(path):
+    if os.path.isdir(path) or path.endswith((".py", ".zip", ".whl")) and os.path.isfile(path):
         return path
     raise BadEnvironmentError(
         f"runtime_env['py_modules'] has {os.fspath(given)!r}, which is neither the directory of a "
-        "package nor the file of a module; archives and wheels are not carried out by this version"
+        "package nor a .py, .zip or .whl file here"
     )
 
 

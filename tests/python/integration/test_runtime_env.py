@@ -83,7 +83,7 @@ WRONG = [
     ({"env_vars": {"A": 1}}, TypeError, "has 'A': 1, but takes strings only"),
     ({"env_vars": {"A=B": "1"}}, ValueError, "has 'A=B', which cannot be set"),
     ({"working_dir": 3}, TypeError, "must be a path, not 3"),
-    ({"working_dir": "/no/such"}, ValueError, "'/no/such', which is no directory here"),
+    ({"working_dir": "/no/such"}, ValueError, "'/no/such', which is neither a directory nor"),
     ({"working_dir": "s3://bucket/x.zip"}, ValueError, "the address 's3://bucket/x.zip', but not"),
     ({"excludes": "*.bin"}, TypeError, "'excludes'] must be a list of strings, not '"),
     ({"py_modules": "x"}, TypeError, "must be a list"),
