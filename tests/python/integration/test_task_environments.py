@@ -3,6 +3,7 @@ sections on tasks and actors and on inheritance."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -204,7 +205,7 @@ def test_numpy_is_imported_with_the_variables_of_the_environment():
     @bolide.remote
     def threads():
         before = len(os.listdir("/proc/self/task"))
-
+        importlib.import_module("numpy")
         return len(os.listdir("/proc/self/task")) - before
 
     count = "import os, numpy; print(len(os.listdir('/proc/self/task')) - 1)"
