@@ -28,9 +28,9 @@ enum class SystemErrorKind : uint32_t {
   kActorDied = 16,
   kActorUnavailable = 17,
   kActorUnschedulable = 18,
-  kActorRuntimeEnv = 20,  // its environment could not be set up
   kActorInitFailed = 19,  // the constructor raised: its error as the binding packs it, no sentence
   kActorOutOfMemory = 20,
+  kActorRuntimeEnv = 21,  // its environment could not be set up
 };
 
 inline std::string encode_system_error(SystemErrorKind kind, std::string_view text) {

@@ -72,12 +72,12 @@ def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
     sentence = rest.decode("utf-8", "replace")
     if kind == 17:  # kActorUnavailable
         return exceptions.ActorUnavailableError(sentence, actor_id)
-    if kind == 20:  # kActorRuntimeEnv
-        return exceptions.RuntimeEnvSetupError(sentence)
     if kind == 18:  # kActorUnschedulable
         return exceptions.ActorUnschedulableError(sentence)
     if kind == 20:  # kActorOutOfMemory
         return exceptions.OutOfMemoryError(sentence)
+    if kind == 21:  # kActorRuntimeEnv
+        return exceptions.RuntimeEnvSetupError(sentence)
     return exceptions.ActorDiedError(sentence, actor_id)
 
 
