@@ -17,6 +17,7 @@ from . import _hot, _runtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -35,6 +36,16 @@ def future_of(ref: _hot.ObjectRef) -> Future:
         token = service.add_callback(resolve)
         _hot.watch_service(ref, token)
     return future
+
+
+def on_completed(ref: _hot.ObjectRef, callback: Callable[[Any], None]) -> None:
+    """Calls back with the value or the exception of `ref`, in another thread if it must be made."""
+
+    def call(future: Future) -> None:
+        error = future.exception()
+        callback(future.result() if error is None else error)
+
+    future_of(ref).add_done_callback(call)
 
 
 def asyncio_future_of(ref: _hot.ObjectRef) -> asyncio.Future:

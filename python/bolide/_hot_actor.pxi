@@ -37,6 +37,10 @@ cdef class ActorHandle:
     cdef dict __dict__
     cdef object __weakref__
 
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls  # ActorHandle[...], in annotations
+
     def __init__(self):
         raise TypeError("an ActorHandle cannot be made by hand; Class.remote(...) returns one")
 

@@ -152,6 +152,10 @@ cdef class RemoteFunction:
     cdef readonly Py_ssize_t fewest, most  # positional arguments that need no closer look
     cdef dict __dict__
 
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls  # RemoteFunction[...], in annotations
+
     def __init__(self, Exported exported, options, uint64_t scheduling_class, bounds):
         self.exported = exported
         self._options = options

@@ -145,6 +145,10 @@ cdef class ObjectRef:
     cdef Session session
     cdef uint64_t mark  # the last wait() that saw it
 
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls  # ObjectRef[...], in annotations
+
     def __init__(self):
         raise TypeError(
             "an ObjectRef cannot be made by hand; f.remote(...) and bolide.put(...) return them"
@@ -189,6 +193,22 @@ cdef class ObjectRef:
         """The id of the job, of which a session has one."""
         from ._ids import JobID
         return JobID(JOB)
+
+    def owner_address(self):
+        """Empty: objects belong to the node, which is in the driver's process."""
+        return b""
+
+    def call_site(self):
+        """Empty: with BOLIDE_RECORD_REF_CREATION_SITES=on errors say where an object was made."""
+        return ""
+
+    def tensor_transport(self):
+        """None: tensors travel as other values do."""
+
+    def _on_completed(self, callback):
+        """Calls ``callback(value)`` when there is one, with the exception if it is that."""
+        from ._futures import on_completed
+        on_completed(self, callback)
 
     def is_ready(self):
         """True when `get` would return at once in the process that owns the node."""

@@ -27,6 +27,10 @@ cdef class ObjectRefGenerator:
     cdef bint error_given
     cdef readonly object _source  # where an engine runs the task: what makes the items, else None
 
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls  # ObjectRefGenerator[...], in annotations
+
     def __init__(self):
         raise TypeError("an ObjectRefGenerator is made by calling a remote generator function")
 
