@@ -16,20 +16,58 @@ if TYPE_CHECKING:
     from ._arrays import array, empty, zeros
     from ._cancel import cancel
     from ._generators import DynamicObjectRefGenerator
+    from ._ids import (
+        ActorClassID,
+        ActorID,
+        FunctionID,
+        JobID,
+        NodeID,
+        TaskID,
+        UniqueID,
+        WorkerID,
+    )
     from ._node_state import available_resources, cluster_resources, nodes, timeline
+    from ._other_languages import (
+        ClientBuilder,
+        Language,
+        LoggingConfig,
+        client,
+        cpp_function,
+        java_actor_class,
+        java_function,
+    )
     from .runtime_context import get_runtime_context
+
+ObjectID = ObjectRef
+SCRIPT_MODE, WORKER_MODE = 0, 1  # what Ray calls drivers and workers
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SCRIPT_MODE",
+    "WORKER_MODE",
+    "ActorClassID",
+    "ActorID",
+    "ClientBuilder",
     "DynamicObjectRefGenerator",
+    "FunctionID",
+    "JobID",
+    "Language",
+    "LoggingConfig",
+    "NodeID",
+    "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
     "actor",
     "array",
     "available_resources",
     "cancel",
+    "client",
     "cluster_resources",
+    "cpp_function",
     "empty",
     "exceptions",
     "get",
@@ -38,6 +76,8 @@ __all__ = [
     "get_runtime_context",
     "init",
     "is_initialized",
+    "java_actor_class",
+    "java_function",
     "kill",
     "method",
     "nodes",
@@ -59,9 +99,17 @@ _LATER = {
     "_arrays": ("array", "empty", "zeros"),
     "_cancel": ("cancel",),
     "_generators": ("DynamicObjectRefGenerator",),
+    "_ids": (
+        "ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID", "TaskID", "UniqueID",
+        "WorkerID",
+    ),
     "_node_state": ("available_resources", "cluster_resources", "nodes", "timeline"),
+    "_other_languages": (
+        "ClientBuilder", "Language", "LoggingConfig", "client", "cpp_function", "java_actor_class",
+        "java_function",
+    ),
     "runtime_context": ("get_runtime_context",),
-}
+}  # fmt: skip
 _SUBMODULES = ("actor", "exceptions", "runtime_context", "util")
 
 

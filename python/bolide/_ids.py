@@ -6,6 +6,8 @@ looked up nowhere. Thread safety: constant values.
 
 from __future__ import annotations
 
+import os
+
 
 class BaseID:
     """Some bytes that name something; ids of one kind are equal if their bytes are."""
@@ -33,6 +35,11 @@ class BaseID:
     def size(cls) -> int:
         """How many bytes it has."""
         return cls._SIZE
+
+    @classmethod
+    def from_random(cls) -> BaseID:
+        """One that nothing else has."""
+        return cls(os.urandom(cls._SIZE))
 
     def is_nil(self) -> bool:
         return self._bytes == b"\xff" * self._SIZE
@@ -100,3 +107,21 @@ class WorkerID(BaseID):
     @classmethod
     def of(cls, session: int, pid: int) -> WorkerID:
         return cls(session.to_bytes(20, "big") + pid.to_bytes(8, "big"))
+
+
+class UniqueID(BaseID):
+    """An id of no certain kind."""
+
+    __slots__ = ()
+
+
+class FunctionID(UniqueID):
+    """An id for a function; bolide itself names functions by their objects."""
+
+    __slots__ = ()
+
+
+class ActorClassID(UniqueID):
+    """An id for the class of an actor; bolide itself names classes by their objects."""
+
+    __slots__ = ()
