@@ -169,8 +169,9 @@ class Later:
             self.end_with(cancelled_error(self.call, "had not begun"))
             return
         self.cancelled = True
-        if self.task is not None:
-            self.call.instance.cancel(self)  # type: ignore[union-attr]
+        if self.call.instance is not None:
+            # Also if its coroutine is not made yet: the loop makes it first, and then cancels it.
+            self.call.instance.cancel(self)
 
     def fresh(self) -> Later:
         """The same call, to be begun in place of this one, which comes to nothing."""

@@ -335,3 +335,11 @@ def test_the_runtime_shuts_down_while_calls_wait(local, signal):
     local.shutdown()
     with pytest.raises(Exception, match="shut down"):
         local.get(refs[1])
+
+
+def test_a_coroutine_is_cancelled_also_right_after_its_call(local, signal):
+    for _ in range(200):
+        ref = signal.wait.remote()
+        local.cancel(ref)
+        with pytest.raises(TaskCancelledError):
+            local.get(ref, timeout=30)
