@@ -1,4 +1,5 @@
-"""Makes environments that are not there at once: archives are unpacked here.
+"""Makes environments that are not there at once: archives are unpacked here, packages installed in
+`bolide._environment_packages`.
 
 It is not who waits for them (`bolide._environments`). Thread safety: any thread may call; each
 environment is made in a thread of its own.
@@ -12,7 +13,7 @@ from threading import Thread
 
 from ._environment_cache import Cache
 from ._environment_commands import Commands, Ended, Limited
-from ._runtime_env import is_archive, timeout_of
+from ._runtime_env import has_packages, is_archive, timeout_of
 from ._settings import Prepared
 from .exceptions import RuntimeEnvSetupError
 
@@ -74,7 +75,13 @@ class Workshop:
                 folders += _roots(self._unpacked("py_modules", path, limited))
             else:
                 folders.append(os.path.dirname(path))
-        return Prepared(key, env, cwd, tuple(folders))
+        packages = None
+        if has_packages(env):
+            from ._environment_packages import install
+
+            environ = Prepared(key, env).environ()
+            packages = install(env, cwd or os.getcwd(), environ, self._cache, limited)
+        return Prepared(key, env, cwd, tuple(folders), packages)
 
     def _unpacked(self, key: str, archive: str, limited: Limited) -> str:
         """The folder with what is in the archive. That of a working directory is the session's own,

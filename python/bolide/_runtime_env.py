@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OF_RAY = (
-    "conda", "container", "image_uri", "java_jars", "mpi", "nsight", "pip", "py_executable",
-    "rocprof_sys", "uv", "worker_process_setup_hook",
+    "conda", "container", "image_uri", "java_jars", "mpi", "nsight", "py_executable",
+    "rocprof_sys", "worker_process_setup_hook",
 )  # fmt: skip
 _WITHOUT_EFFECT = ("_inject_current_ray", "_ray_commit", "_ray_release")
 DEFAULT_TIMEOUT = 600  # seconds, as in Ray
@@ -51,7 +51,12 @@ def check(given: Any) -> dict[str, Any]:
     for name in given:
         if name not in _CHECKS and name not in _WITHOUT_EFFECT:
             raise _refusal(name)
-    return {name: check(given[name]) for name, check in _CHECKS.items() if given.get(name)}
+    if given.get("pip") and given.get("uv"):
+        raise BadEnvironmentError(
+            "runtime_env has both 'pip' and 'uv'; give all packages to one of them"
+        )
+    checked = {name: check(given[name]) for name, check in _CHECKS.items() if given.get(name)}
+    return {name: value for name, value in checked.items() if value is not None}
 
 
 def merge(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +65,9 @@ def merge(parent: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = {**parent, **own}
     if "env_vars" in parent and "env_vars" in own:
         merged["env_vars"] = {**parent["env_vars"], **own["env_vars"]}
+    for installer, other in (("pip", "uv"), ("uv", "pip")):
+        if installer in own:
+            merged.pop(other, None)  # there can be but one
     return merged
 
 
@@ -100,8 +108,13 @@ def archives(env: dict[str, Any]) -> list[str]:
 
 
 def is_light(env: dict[str, Any]) -> bool:
-    """Whether it is there at once: nothing has to be unpacked."""
-    return not archives(env)
+    """Whether it is there at once: nothing has to be unpacked or installed."""
+    return not has_packages(env) and not archives(env)
+
+
+def has_packages(env: dict[str, Any]) -> bool:
+    """Whether packages have to be installed for it."""
+    return "pip" in env or "uv" in env
 
 
 def timeout_of(env: dict[str, Any]) -> float | None:
@@ -189,15 +202,86 @@ def _local(key: str, given: str) -> str:
 
 
 def _excludes(given: Any) -> list[str]:
-    return _strings("excludes", given)
+    return _strings("['excludes']", given)
 
 
-def _strings(key: str, given: Any) -> list[str]:
+def _strings(where: str, given: Any) -> list[str]:
     if not isinstance(given, (list, tuple)) or not all(isinstance(item, str) for item in given):
         raise BadEnvironmentTypeError(
-            f"runtime_env[{key!r}] must be a list of strings, not {given!r}"
+            f"runtime_env{where} must be a list of strings, not {given!r}"
         )
     return list(given)
+
+
+def _packages(
+    key: str, given: Any, check: str, texts: tuple[str, ...], options: str
+) -> dict[str, Any] | None:
+    """What a package manager is to do: `packages` and, in the dict form, more. None: nothing."""
+    if isinstance(given, str):
+        given = {"packages": _requirements(key, given)}
+    elif isinstance(given, (list, tuple)):
+        given = {"packages": given}
+    elif not isinstance(given, dict):
+        raise BadEnvironmentTypeError(
+            f"runtime_env[{key!r}] must be a list of packages, the path of a requirements file or "
+            f"a dict with packages, not {given!r}"
+        )
+    known = ("packages", check, *texts, options)
+    for name in given:
+        if name not in known:
+            raise BadEnvironmentError(
+                f"runtime_env[{key!r}] has {name!r}, which is no key of it; it takes "
+                f"{', '.join(known)}"
+            )
+    if "packages" not in given:
+        raise BadEnvironmentError(f"runtime_env[{key!r}] is a dict without packages")
+    packages = given["packages"]
+    if isinstance(packages, str):
+        packages = _requirements(key, packages)
+    made: dict[str, Any] = {"packages": _lines(f"[{key!r}]['packages']", packages)}
+    made[check] = given.get(check, False)
+    if not isinstance(made[check], bool):
+        raise BadEnvironmentTypeError(
+            f"runtime_env[{key!r}][{check!r}] must be a bool, not {made[check]!r}"
+        )
+    for name in texts:
+        if given.get(name) is None:
+            continue
+        if not isinstance(given[name], str):
+            raise BadEnvironmentTypeError(
+                f"runtime_env[{key!r}][{name!r}] must be a str such as '==1.0', not {given[name]!r}"
+            )
+        made[name] = given[name]
+    if given.get(options) is not None:
+        made[options] = _lines(f"[{key!r}][{options!r}]", given[options])
+    return made if made["packages"] else None
+
+
+def _lines(where: str, given: Any) -> list[str]:
+    for item in _strings(where, given):
+        if "\n" in item or "\0" in item:
+            raise BadEnvironmentError(f"runtime_env{where} has {item!r}, which is not one line")
+    return list(given)
+
+
+def _requirements(key: str, given: str) -> list[str]:
+    try:
+        with open(given, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadEnvironmentError(
+            f"runtime_env[{key!r}] is {given!r}, which is no requirements file here ({error}); "
+            "packages are given as a list"
+        ) from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _pip(given: Any) -> dict[str, Any] | None:
+    return _packages("pip", given, "pip_check", ("pip_version",), "pip_install_options")
+
+
+def _uv(given: Any) -> dict[str, Any] | None:
+    return _packages("uv", given, "uv_check", ("uv_version",), "uv_pip_install_options")
 
 
 def _config(given: Any) -> dict[str, Any]:
@@ -211,6 +295,8 @@ _CHECKS = {
     "working_dir": _working_dir,
     "py_modules": _modules,
     "excludes": _excludes,
+    "pip": _pip,
+    "uv": _uv,
     "config": _config,
 }
 
@@ -303,5 +389,5 @@ class RuntimeEnvConfig(dict):
             )
         fields = {"setup_timeout_seconds": setup_timeout_seconds, "eager_install": eager_install}
         if log_files is not None:
-            fields["log_files"] = _strings("config", log_files)
+            fields["log_files"] = _strings("['config']['log_files']", log_files)
         super().__init__(fields)

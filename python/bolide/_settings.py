@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._environment_packages import Packages
+
 _BOOTSTRAP = (
     "import sys; sys.path[:] = {path!r}; from bolide._worker import main; main({preload!r})"
 )
@@ -33,28 +35,38 @@ class Prepared:
     """An environment that is there: what its workers begin with.
 
     Fields: `key` and `env` (`bolide._runtime_env`); `cwd`, where they begin, None for where the
-    driver is; `folders`, first in their sys.path.
+    driver is; `folders`, first in their sys.path; `packages`, what is installed for them
+    (`bolide._environment_packages`), or None.
     """
 
-    __slots__ = ("cwd", "env", "folders", "key")
+    __slots__ = ("cwd", "env", "folders", "key", "packages")
 
     def __init__(
-        self, key: int, env: dict[str, Any], cwd: str | None = None, folders: tuple[str, ...] = ()
+        self,
+        key: int,
+        env: dict[str, Any],
+        cwd: str | None = None,
+        folders: tuple[str, ...] = (),
+        packages: Packages | None = None,
     ) -> None:
         self.key = key
         self.env = env
         self.cwd = cwd
         self.folders = folders
+        self.packages = packages
 
     def environ(self) -> dict[str, str]:
         """The environment of a worker: this process's and `env_vars`, in which ${NAME} stands for
         the value that it has by then."""
         made = dict(os.environ)
+        if self.packages is not None:  # as if it had been activated
+            made["VIRTUAL_ENV"] = self.packages.folder
+            made["PATH"] = self.packages.programs + os.pathsep + made.get("PATH", os.defpath)
         for name, value in self.env.get("env_vars", {}).items():
             made[name] = re.sub(r"\$\{(\w+)\}", lambda m: made.get(m[1], ""), value)
         return made
 
-    def search_path(self) -> list[str]:
+    def in_front(self) -> list[str]:
         """What comes first in a worker's sys.path.
 
         PYTHONPATH is among it: Python reads that when it starts, and a worker is forked later.
@@ -63,6 +75,10 @@ class Prepared:
         if "PYTHONPATH" in self.env.get("env_vars", {}):
             found += filter(None, self.environ()["PYTHONPATH"].split(os.pathsep))
         return found
+
+    def installed(self) -> list[str]:
+        """What comes next: the folders of what is installed for it."""
+        return [] if self.packages is None else list(self.packages.search_path)
 
     def read_at_start(self) -> dict[str, str]:
         """Those of its variables that act only on a process that starts with them."""
@@ -82,7 +98,7 @@ def encode_settings(job: dict[str, Any], prepared: Prepared) -> bytes:
     cwd = _cwd()
     return marshal.dumps(
         {
-            "path": prepared.search_path() + _search_path(cwd),
+            "path": prepared.in_front() + prepared.installed() + _search_path(cwd),
             "cwd": cwd if prepared.cwd is None else prepared.cwd,
             "environ": prepared.environ(),
             "argv": [str(argument) for argument in getattr(sys, "argv", [])],
@@ -137,16 +153,17 @@ class TemplateBase:
             )
         variables = prepared.read_at_start()
         preload = [module for module in self._preload if module != "numpy" or not variables]
-        path = self._path
-        if any(map(_shadows, prepared.search_path())):
-            path = prepared.search_path() + path
+        path = prepared.installed() + self._path
+        if any(map(_shadows, prepared.in_front())):
+            path = prepared.in_front() + path
+        python = self._python if prepared.packages is None else prepared.packages.python
         bootstrap = _BOOTSTRAP.format(path=path, preload=preload)
         environ = {**self._environ, **variables}
         if "numpy" in preload:
             # One BLAS thread while it is loaded: a template must have one thread when it forks.
             environ |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         return (
-            [self._python, *self._flags, "-c", bootstrap],
+            [python, *self._flags, "-c", bootstrap],
             [f"{name}={value}" for name, value in environ.items()],
         )
 

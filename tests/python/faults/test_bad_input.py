@@ -199,7 +199,7 @@ def test_b2_15_init_twice_and_use_after_shutdown(start):
         ({"object_store_memory": "many"}, "object_store_memory"),
         ({"no_such_keyword": 1}, "no_such_keyword"),
         ({"address": "ray://nowhere:1"}, "ray://nowhere:1"),
-        ({"runtime_env": {"pip": ["x"]}}, "runtime_env has 'pip', which this version does not"),
+        ({"runtime_env": {"conda": "x"}}, "runtime_env has 'conda', which this version does not"),
     ],
     ids=str,
 )

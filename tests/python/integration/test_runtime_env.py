@@ -77,7 +77,7 @@ def test_packages_can_be_imported(package, as_module, monkeypatch):
 
 WRONG = [
     (["x"], TypeError, "runtime_env must be a dict, not"),
-    ({"pip": ["numpy"]}, ValueError, "runtime_env has 'pip', which this version does not"),
+    ({"conda": ["numpy"]}, ValueError, "runtime_env has 'conda', which this version does not"),
     ({"envvars": {}}, ValueError, "runtime_env has 'envvars', which is no key of one"),
     ({"env_vars": ["A=1"]}, TypeError, "must be a dict of strings"),
     ({"env_vars": {"A": 1}}, TypeError, "has 'A': 1, but takes strings only"),
