@@ -43,15 +43,20 @@ Result<os::Fd> settings_for_fork(std::string_view settings) {
   return memfd;
 }
 
+// With more of them, those that copy would take turns on the cores.
+int io_threads() {
+  return std::clamp(os::usable_cores(), 2, 4);
+}
+
 }  // namespace
 
 Node::Node(NodeOptions options)
     : Client(os::usable_cores() > 1 ? options.max_spin : 0),
       options_(std::move(options)),
       objects_(options_.object_store_memory, *this),
-      io_(std::clamp(os::usable_cores(), 2, 4)),
+      io_(io_threads()),
       mover_(mutex_, objects_, views_, io_, *this),
-      spill_files_(options_.spill_directory),
+      spill_files_(options_.spill_directory, io_threads()),
       spiller_(mutex_, objects_, io_, mover_, *this, *this),
       scheduler_(policy_for(options_), *this),
       polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {

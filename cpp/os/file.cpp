@@ -48,8 +48,6 @@ Status write_at(const Fd& file, const std::byte* from, uint64_t size, uint64_t o
       if (error == EINTR) continue;
       return write_error(error);
     }
-    // Else the kernel collects gigabytes of them, and then makes everybody wait.
-    ::sync_file_range(file.get(), static_cast<off_t>(offset), done, SYNC_FILE_RANGE_WRITE);
     from += done;
     offset += static_cast<uint64_t>(done);
     size -= static_cast<uint64_t>(done);
@@ -70,6 +68,15 @@ Status read_at(const Fd& file, std::byte* to, uint64_t size, uint64_t offset) {
     size -= static_cast<uint64_t>(done);
   }
   return Status();
+}
+
+void read_ahead(const Fd& file, uint64_t offset, uint64_t size) {
+  static_cast<void>(::posix_fadvise(file.get(), static_cast<off_t>(offset),
+                                    static_cast<off_t>(size), POSIX_FADV_WILLNEED));
+}
+
+void carry_to_disk(const Fd& file) {
+  static_cast<void>(::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE));
 }
 
 void punch_hole(const Fd& file, uint64_t offset, uint64_t size) {

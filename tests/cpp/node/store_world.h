@@ -31,7 +31,7 @@ class StoreWorld : public ObjectsOwner, public MoverOwner, public SpillerOwner {
   explicit StoreWorld(uint64_t budget = 1000 * kMiB, const char* directory = "/var/tmp")
       : objects(budget, *this),
         mover(mutex, objects, views, io, *this),
-        files(directory),
+        files(directory, 1),
         spiller(mutex, objects, io, mover, *this, *this) {
     arenas[kNode];
   }

@@ -29,7 +29,7 @@ void check(const SpillPlace& place, int value) {
 
 TEST_CASE("spill files: small objects share a file, and go one by one") {
   support::TemporaryFolder folder;
-  SpillFiles files(folder.path());
+  SpillFiles files(folder.path(), 1);
   const long before = support::open_descriptors();
   std::vector<SpillPlace> places;
   for (int i = 0; i < 100; ++i) {
@@ -44,7 +44,7 @@ TEST_CASE("spill files: small objects share a file, and go one by one") {
 
 TEST_CASE("spill files: a file that is full goes with its last place") {
   support::TemporaryFolder folder;
-  SpillFiles files(folder.path());
+  SpillFiles files(folder.path(), 1);
   const long before = support::open_descriptors();
   {
     SpillPlace first = files.place(200 * kMiB).take();
@@ -59,9 +59,32 @@ TEST_CASE("spill files: a file that is full goes with its last place") {
   CHECK(support::open_descriptors() == before);
 }
 
+TEST_CASE("spill files: each of several writers has a file to itself") {
+  support::TemporaryFolder folder;
+  SpillFiles files(folder.path(), 2);
+  const long before = support::open_descriptors();
+  std::vector<SpillPlace> places;
+  for (int i = 0; i < 6; ++i) {
+    places.push_back(files.place(100 * kMiB).take());  // nothing is written yet
+    CHECK(support::open_descriptors() == before + (i == 0 ? 1 : i < 4 ? 2 : i - 1));
+  }
+}
+
+TEST_CASE("spill files: objects of all sizes come back whole") {
+  support::TemporaryFolder folder;
+  SpillFiles files(folder.path(), 2);
+  std::vector<SpillPlace> places;
+  for (uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{31}, 256 * kKiB, 256 * kKiB + 1,
+                        256 * kKiB * 3 - 1, 70 * kMiB + 17}) {
+    places.push_back(files.place(size).take());
+    REQUIRE(places.back().write(filled(size, static_cast<int>(size % 251)).data()).is_ok());
+  }
+  for (const SpillPlace& place : places) check(place, static_cast<int>(place.size() % 251));
+}
+
 TEST_CASE("spill files: a file that was cut short and then written on has not what was written") {
   support::TemporaryFolder folder;
-  SpillFiles files(folder.path());
+  SpillFiles files(folder.path(), 1);
   SpillPlace first = files.place(100'000).take();
   SpillPlace second = files.place(100'003).take();
   REQUIRE(first.write(filled(100'000, 1).data()).is_ok());
@@ -79,7 +102,7 @@ TEST_CASE("spill files: a file that was cut short and then written on has not wh
 }
 
 TEST_CASE("spill files: a folder that is not there is an error each time") {
-  SpillFiles files("/nonexistent");
+  SpillFiles files("/nonexistent", 2);
   CHECK(files.place(1).status().code() == Code::kSystem);
   CHECK(files.place(1).status().message().find("/nonexistent") != std::string::npos);
 }
