@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "os/cgroup.h"
+#include "os/needed_call.h"
 
 // Known to the kernels we run on but not to the oldest headers we build with.
 #ifndef MFD_NOEXEC_SEAL
@@ -40,7 +41,7 @@ Result<Fd> create_memfd(const char* name, uint64_t size) {
   if (!fd.valid() && errno == EINVAL) {  // before Linux 6.3
     fd.reset(::memfd_create(full.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   }
-  if (!fd.valid()) return system_error(what, errno);
+  if (!fd.valid()) return needed_call_failed(what, "memfd_create", errno);
   if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return system_error(what, errno);
   return fd;
 }

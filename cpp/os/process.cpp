@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "base/fault.h"
+#include "os/needed_call.h"
 
 // The same numbers on every architecture; older headers lack them.
 #ifndef SYS_pidfd_send_signal
@@ -165,7 +166,7 @@ Result<Fd> open_pidfd(pid_t pid) {
   Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));  // close-on-exec by definition
   if (fd.valid()) return fd;
   if (errno == ESRCH) return Status(Code::kNotFound, what + ": there is none", ESRCH);
-  return system_error(what, errno);
+  return needed_call_failed(what, "pidfd_open", errno);
 }
 
 Status send_signal(const Fd& pidfd, int sig) {
