@@ -107,15 +107,20 @@ void WorkerClient::on_chunk(ipc::Reader& in) {
   const auto notice = in.take<ipc::ChunkNotice>();
   const uint32_t chunk = notice.chunk;
   const os::Fd fd = receive_chunk(chunk);
-  Status status = views_.add(ChunkId{chunk}, fd, notice.size);
-  if (!status.is_ok() && notice.writable == 0) {
-    give_up("bolide: a part of the store cannot be mapped\n");
+  Status status;
+  // What is mapped for reading before the chunk is sealed could be made writable by mprotect.
+  if (notice.writable != 0) status = arena_.add_chunk(ChunkId{chunk}, fd, notice.size);
+  if (status.is_ok()) {
+    status = views_.add(ChunkId{chunk}, fd, notice.size);
+    if (!status.is_ok() && notice.writable == 0) {
+      give_up("bolide: a part of the store cannot be mapped\n");
+    }
+    if (!status.is_ok()) {
+      arena_.retire(ChunkId{chunk});
+      static_cast<void>(arena_.take_ended());
+    }
   }
   if (notice.writable != 0) {
-    if (status.is_ok()) {
-      status = arena_.add_chunk(ChunkId{chunk}, fd, notice.size);
-      if (!status.is_ok()) views_.drop(ChunkId{chunk});
-    }
     chunk_asked_ = false;
     chunk_refused_ = status.clone();
     refused_size_ = asked_size_;
