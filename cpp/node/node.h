@@ -416,11 +416,13 @@ class BOLIDE_API Node : public Client,
   std::string largest_objects();
   void set_sites(ObjectId first, uint32_t returns, std::string_view text);
 
+    bool answered;
   // node_store.cpp
   Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
   Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
 
+  void room_came_free(WorkerLink& link, const Location& where);
   const NodeOptions options_;
   Objects objects_;
   store::Arena arena_;

@@ -70,7 +70,7 @@ Result<store::Slot> Node::reserve(uint64_t size, bool alone, Nanos since, Nanos 
 Status Node::on_chunk_wanted(WorkerLink& link, ipc::Reader& in) {
   const auto request = in.take<ipc::ChunkRequest>();
   if (!in.ok()) return malformed("a request for memory");
-  const RoomRequest asked{link.worker.id.value, request, now()};
+  const RoomRequest asked{link.worker.id.value, request, now(), false};
   if (request.control != 0) {
     room_requests_.push_front(asked);
   } else {
@@ -86,7 +86,7 @@ void Node::serve_room() {
   spiller_.step(time);
   for (auto request = room_requests_.begin(); request != room_requests_.end();) {
     WorkerLink* link = link_of(request->worker);
-    if (link == nullptr || grant_room(*link, *request, time)) {
+    if (link == nullptr || request->answered || grant_room(*link, *request, time)) {
       request = room_requests_.erase(request);
     } else if (request->wants.control != 0) {
       ++request;  // the budget is not what it waits for
@@ -109,9 +109,14 @@ bool Node::grant_room(WorkerLink& link, const RoomRequest& request, Nanos time) 
     return objects_.registry().grant(link.client, request.wants.chunk_size, request.wants.wanted,
                                      request.wants.control != 0);
   };
+  const uint64_t wanted = request.wants.wanted;
   auto grant = try_grant();
   const auto is_full = [&grant] { return !grant.is_ok() && grant.status().code() == Code::kFull; };
-  if (is_full() && close_chunks(arena_.give_back_all_empty()) > 0) grant = try_grant();
+  bool coming = false;
+  if (is_full() && objects_.registry().may_fit(wanted)) {
+    coming = spiller_.make_room(objects_.registry().missing(wanted), time);
+    if (coming) grant = try_grant();  // an empty chunk of this process has gone at once
+  }
   mark_dirty(link);
   if (grant.is_ok()) {
     link.chunks.insert(grant->id.value);
@@ -121,17 +126,32 @@ bool Node::grant_room(WorkerLink& link, const RoomRequest& request, Nanos time) 
               [&](std::byte* to) { ipc::Writer(to).put(notice); });
     return true;
   }
-  const uint64_t wanted = request.wants.wanted;
   // A worker cannot go on without a control record, and the budget is not what stops that.
   if (request.wants.control != 0) return false;
   if (!is_full() || !objects_.registry().may_fit(wanted)) {
     refuse_room(link, request, grant.status());
     return true;
   }
-  const bool coming = spiller_.make_room(objects_.registry().missing(wanted), time);
   if (coming || !spiller_.has_given_up(request.since, time)) return false;
   refuse_room(link, request, no_room(wanted, request.since));
   return true;
+}
+
+// room_came_free: the worker that waits for such a place has one again, in a chunk of its own.
+void Node::room_came_free(WorkerLink& link, const Location& where) {
+  const auto waits = std::find_if(
+      room_requests_.begin(), room_requests_.end(), [&](const RoomRequest& request) {
+        const uint64_t wanted = request.wants.wanted;
+        return request.worker == link.worker.id.value && request.wants.control == 0 &&
+               !request.answered && where.size >= wanted && where.size - wanted <= wanted / 4;
+      });
+  if (waits == room_requests_.end()) return;
+  const auto chunk = objects_.registry().info(where.chunk);
+  if (!chunk.has_value() || chunk->retired) return;
+  waits->answered = true;  // serve_room takes it out of the queue
+  const ipc::ChunkNotice use_it{0, 0, 1};
+  link.send(RecordType::kChunk, sizeof use_it,
+            [&](std::byte* to) { ipc::Writer(to).put(use_it); });
 }
 
 void Node::refuse_room(WorkerLink& link, const RoomRequest& request, const Status& why) {

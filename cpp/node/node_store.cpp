@@ -145,6 +145,7 @@ void Node::span_freed(ClientId owner, const Location& where) {
     link->send(RecordType::kFreeSpan, sizeof where,
                [&](std::byte* to) { ipc::Writer(to).put(where); });
     mark_dirty(*link);
+    if (!room_requests_.empty()) room_came_free(*link, where);
   }
 }
 

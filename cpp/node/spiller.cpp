@@ -27,12 +27,17 @@ bool Spiller::make_room(uint64_t missing, Nanos now) {
   std::vector<ChunkInfo> chunks = registry.chunks();
   const uint64_t goal = missing + std::min(kMostAhead, registry.budget() / 8);
   uint64_t coming = expected(chunks, now);
+  uint64_t kept = 0;
   for (const ChunkInfo& chunk : chunks) {
-    if (chunk.live != 0 || chunk.retired || !chunk.used || coming >= goal) continue;
-    moves_.retire(chunk.id);
-    coming += chunk.touched;
+    if (chunk.live != 0 || chunk.retired || !chunk.used) continue;
+    if (coming < missing) {
+      moves_.retire(chunk.id);
+      coming += chunk.touched;
+    } else {
+      kept += chunk.touched;
+    }
   }
-  if (now >= failed_at_ + kTryAgain) coming += spill(std::move(chunks), goal, coming);
+  if (now >= failed_at_ + kTryAgain) coming += spill(std::move(chunks), goal, coming + kept);
   return is_coming_ = coming > 0;
 }
 

@@ -3,8 +3,9 @@
 //
 // Memory goes back by whole chunks only, so chunks are emptied, those first in which nothing has
 // changed for the longest time; the mover does that as it moves objects. More goes than is missing
-// now, since producers that wait for room come in crowds. What is read or viewed stays. Nothing is
-// written before memory is short. What has come back keeps its place on the disk, and need not be
+// now, since producers that wait for room come in crowds. An empty chunk stays with its writer as
+// long as enough is on its way for the others: its memory is warm, and the writer is often one of
+// those who wait. What is read or viewed stays. Nothing is written before memory is short. What has come back keeps its place on the disk, and need not be
 // written when it goes again.
 //
 // A value comes back into a chunk of the node's process, in a thread of the pool. If there is no

@@ -106,6 +106,12 @@ os::Fd WorkerClient::receive_chunk(uint32_t chunk) {
 void WorkerClient::on_chunk(ipc::Reader& in) {
   const auto notice = in.take<ipc::ChunkNotice>();
   const uint32_t chunk = notice.chunk;
+  if (chunk == 0) {  // a place in one that we have came free; who waits looks for it
+    chunk_asked_ = false;
+    chunk_refused_ = Status();
+    for (Waiter* waiter : chunk_waiters_) notify(*waiter);
+    return;
+  }
   const os::Fd fd = receive_chunk(chunk);
   Status status;
   // What is mapped for reading before the chunk is sealed could be made writable by mprotect.
