@@ -58,6 +58,7 @@ Node::Node(NodeOptions options)
       mover_(mutex_, objects_, views_, io_, *this),
       spill_files_(options_.spill_directory, io_threads()),
       spiller_(mutex_, objects_, io_, mover_, *this, *this),
+      loans_(options_.object_store_memory, options_.num_cpus),
       scheduler_(policy_for(options_), *this),
       polled_(std::make_unique<std::atomic<WorkerLink*>[]>(kMaxWorkers)) {
   inline_limit_ = options_.inline_limit;
@@ -169,6 +170,7 @@ void Node::stop() {
   dependents_.clear();
   settled_.clear();
   starved_.clear();
+  held_back_.clear();
   close_streams();
   spiller_.close();
   spill_files_.close();
@@ -219,6 +221,7 @@ void Node::close_descriptors() {
 std::vector<Task*> Node::unfinished_tasks() {
   std::unordered_set<Task*> tasks(settled_.begin(), settled_.end());
   for (const Starved& each : starved_) tasks.insert(each.task);
+  tasks.insert(held_back_.begin(), held_back_.end());
   for (const auto& [id, link] : links_) {
     for (const auto& entry : link->outstanding) tasks.insert(entry.task);
   }

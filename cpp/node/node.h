@@ -9,6 +9,7 @@
 //   node.cpp          making and stopping the node and its workers
 //   node_client.cpp   what the driver calls: submit, put, get, wait, references
 //   node_tasks.cpp    a task's life: admission, dependencies, results, failure
+//   node_admission.cpp  tasks with large arguments: when they may begin
 //   node_sending.cpp  tasks, and the values that they need, on their way to a worker
 //   node_retries.cpp  attempts that failed, and workers that leave
 //   node_cancel.cpp   cancelling tasks
@@ -41,6 +42,7 @@
 #include "node/client.h"
 #include "node/memory_policy.h"
 #include "node/environment.h"
+#include "node/loans.h"
 #include "node/mover.h"
 #include "node/node_reports.h"
 #include "node/objects.h"
@@ -200,6 +202,7 @@ class BOLIDE_API Node : public Client,
   void warn_infeasible(sched::SchedulingClass& cls) override;
   void leased(sched::Worker& worker) override;
   void set_up(sched::Environment& environment) override;
+  bool admits(sched::Task& heavy) override;
 
   // ObjectsOwner
   void span_freed(ClientId owner, const Location& where) override;
@@ -237,7 +240,7 @@ class BOLIDE_API Node : public Client,
   void send_devices(WorkerLink& link);
   void send_task(WorkerLink& link, Task* task, bool inlined);
   void send_value(WorkerLink& link, ObjectEntry* entry);
-  void lend_arguments(Task* task);
+  void lend_arguments(WorkerLink& link, Task* task);
   void take_arguments_back(WorkerLink& link, Task* task, bool has_run);
   void tell(WorkerLink& link, ObjectEntry* entry);
   void send_chunk(WorkerLink& link, ChunkId chunk);
@@ -256,6 +259,13 @@ class BOLIDE_API Node : public Client,
   ObjectEntry* return_entry(Task* task, uint32_t index);
   store::ValueBytes bytes_of(ObjectEntry* entry);
   Status book_value(ObjectEntry* entry, ClientId owner);
+
+  // node_admission.cpp
+  bool weigh(Task* task);
+  bool may_borrow(Task* task);
+  void admit_held();
+  void lend_heavy(WorkerLink& link, Task* task);
+  void take_heavy_back(Task* task);
 
   // node_retries.cpp
   void task_lost(Task* task, const std::string& how, int pid, const MemoryDeath* memory);
@@ -406,23 +416,23 @@ class BOLIDE_API Node : public Client,
     uint32_t worker;
     ipc::ChunkRequest wants;
     Nanos since;
+    bool answered;
   };
   Status on_chunk_wanted(WorkerLink& link, ipc::Reader& in);
   void serve_room();
   Status fetch_locked(ObjectEntry* entry, Nanos until, MutexLock& lock);
   bool grant_room(WorkerLink& link, const RoomRequest& request, Nanos time);
+  void room_came_free(WorkerLink& link, const Location& where);
   void refuse_room(WorkerLink& link, const RoomRequest& request, const Status& why);
   Status no_room(uint64_t size, Nanos since);
   std::string largest_objects();
   void set_sites(ObjectId first, uint32_t returns, std::string_view text);
 
-    bool answered;
   // node_store.cpp
   Status on_chunk_returned(WorkerLink& link, ipc::Reader& in);
   Status try_reserve(uint64_t size, bool alone, bool control, store::Slot* slot);
   size_t close_chunks(const std::vector<ChunkId>& chunks);
 
-  void room_came_free(WorkerLink& link, const Location& where);
   const NodeOptions options_;
   Objects objects_;
   store::Arena arena_;
@@ -432,6 +442,10 @@ class BOLIDE_API Node : public Client,
   Spiller spiller_;
   std::deque<RoomRequest> room_requests_;
   Nanos room_due_ = INT64_MAX;  // when those who wait for room must be looked after again
+  Loans loans_;
+  std::vector<std::pair<Task*, WorkerLink*>> borrowers_;  // heavy tasks that were sent
+  std::deque<Task*> held_back_;                           // heavy tasks that may not begin yet
+  Task* admitting_ = nullptr;  // the one of them that is being submitted again
   sched::Scheduler scheduler_;
   sched::Actors calls_{*this};
   std::unordered_map<uint64_t, std::unique_ptr<Actor>> actors_;

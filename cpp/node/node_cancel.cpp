@@ -81,6 +81,7 @@ void Node::unwait(Task* task) {
   }
   std::erase(settled_, task);
   std::erase_if(starved_, [task](const Starved& each) { return each.task == task; });
+  std::erase(held_back_, task);
 }
 
 // withdraw takes a task that has not begun out of the scheduler's hands; false if it has begun.

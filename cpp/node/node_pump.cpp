@@ -48,6 +48,7 @@ void Node::drain_releases() {
 
 void Node::flush_links() {
   fail_unsendable();
+  if (!held_back_.empty()) admit_held();
   if (!room_requests_.empty() || spiller_.waits_for_room()) serve_room();
   if (!unreferenced_.empty()) end_unreferenced_actors();
   bool busy = false;

@@ -107,13 +107,14 @@ void Node::send_task(WorkerLink& link, Task* task, bool inlined) {
     unsendable_.push_back({task, inlined, position.status().message()});
     return;
   }
-  lend_arguments(task);
+  lend_arguments(link, task);
   link.outstanding.push_back({header.sequence, position.value(), task, inlined});
 }
 
 // lend_arguments: a worker is being told where the arguments of the task lie, so until it says
 // that the task is over they may not move. What is not in memory it will ask for.
-void Node::lend_arguments(Task* task) {
+void Node::lend_arguments(WorkerLink& link, Task* task) {
+  if (task->heavy) lend_heavy(link, task);
   for (uint64_t id : task->dependencies()) {
     ObjectEntry* entry = objects_.find(ObjectId{id});
     if (entry->holding != Holding::kStored) continue;
@@ -125,6 +126,7 @@ void Node::lend_arguments(Task* task) {
 // take_arguments_back ends that. A worker that holds one of them when the task has run may have
 // kept the place; it counts as told until it gives the reference up.
 void Node::take_arguments_back(WorkerLink& link, Task* task, bool has_run) {
+  if (task->heavy) take_heavy_back(task);
   for (uint64_t id : task->dependencies()) {
     ObjectEntry* entry = objects_.find(ObjectId{id});
     if (entry->holding != Holding::kStored) continue;

@@ -101,6 +101,8 @@ void Node::make_ready(Task* task) {
   if (ObjectEntry* failed = failed_dependency(task)) {
     if (task->calls != nullptr) calls_.forget(task);
     fail_like(task, failed);
+  } else if (task->header.dependencies != 0 && !weigh(task)) {
+    return;
   } else if (task->calls != nullptr) {
     calls_.ready(task);
   } else {

@@ -16,6 +16,11 @@ bool takes_more(const Worker* worker) {
 bool Scheduler::place(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
   if (cls.dedicated) return place_dedicated(task, now);
+  if (task->heavy && !actions_.admits(*task)) {
+    if (task->state == TaskState::kReady) unqueue(task);
+    task->state = TaskState::kWaiting;
+    return true;
+  }
   // Only tiny tasks are put behind others while a worker is idle.
   const bool spread = !cls.environment->idle.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
                       ledger_.fits(cls.need);

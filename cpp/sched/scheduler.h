@@ -56,6 +56,8 @@ class Actions {
   virtual void leased(Worker& worker) = 0;
   // A task waits for the environment: make it, then call open or close.
   virtual void set_up(Environment& environment) = 0;
+  // Whether a heavy task may begin now. If not, it is the owner's to submit again.
+  virtual bool admits(Task&) { return true; }
 };
 
 struct Policy {

@@ -32,6 +32,7 @@ struct Task {
   CallQueue* calls = nullptr;  // of an actor's call: where it waits its turn (actors.h)
   uint32_t waiting_for = 0;    // dependencies that are not ready
   TaskState state = TaskState::kWaiting;
+  bool heavy = false;       // the owner has a say when it begins: Actions::admits
   bool holds_back = false;  // a call that may have to run again before its caller's later ones
 };
 

@@ -229,3 +229,59 @@ TEST_CASE("placing: all ready tasks can be taken, those that never could run sta
   owner.scheduler.for_each_queued([&](Task* task) { queued += task->cls == never; });
   CHECK(queued == 1);
 }
+
+namespace {
+// An owner that admits heavy tasks only while it is `open`.
+struct Doorkeeper : Owner {
+  using Owner::Owner;
+  bool admits(Task& task) override {
+    if (!open) held.push_back(&task);
+    return open;
+  }
+  Task* submit_heavy() {
+    Task* task = make();
+    task->heavy = true;
+    scheduler.submit(task, time);
+    check();
+    return task;
+  }
+  bool open = true;
+  std::vector<Task*> held;
+};
+}  // namespace
+
+TEST_CASE("placing: a heavy task that may not begin is its owner's, and in nobody's way") {
+  Doorkeeper owner(kCpus);
+  Worker& first = owner.start();
+  Worker& second = owner.start();
+  owner.open = false;
+  Task* heavy = owner.submit_heavy();
+  CHECK(owner.held == std::vector<Task*>{heavy});
+  CHECK(heavy->state == TaskState::kWaiting);
+  CHECK(owner.scheduler.ready() == 0);
+  owner.submit();
+  owner.submit();
+  CHECK(owner.in_ring(first) + owner.in_ring(second) == 2);
+  owner.open = true;
+  owner.finish(first, kMs);
+  owner.scheduler.submit(heavy, owner.time);
+  CHECK(heavy->state == TaskState::kAssigned);
+}
+
+TEST_CASE("placing: a heavy task may be refused when its turn comes, too") {
+  Doorkeeper owner(kCpus);
+  Worker& worker = owner.start();
+  Worker& other = owner.start();
+  owner.submit();
+  owner.submit();
+  Task* heavy = owner.submit_heavy();
+  Task* light = owner.submit();
+  CHECK(heavy->state == TaskState::kReady);
+  owner.open = false;
+  owner.finish(worker, kMs);
+  owner.dispatch();
+  CHECK(owner.held == std::vector<Task*>{heavy});
+  CHECK(heavy->state == TaskState::kWaiting);
+  CHECK(light->state == TaskState::kAssigned);
+  CHECK(owner.in_ring(other) == 1);
+}

@@ -262,6 +262,83 @@ def test_a_folder_that_cannot_be_is_told_at_once(leaves_nothing, folder):
 
 
 @bolide.remote
+def are_right(seeds, *arrays):
+    return all(is_block(array, seed) for seed, array in zip(seeds, arrays, strict=True))
+
+
+@bolide.remote
+def waits_for_another(seeds, refs, *arrays):
+    """Views its own arguments while a task of its own needs as much again."""
+    try:
+        return bolide.get(are_right.remote(seeds, *refs))
+    except exceptions.ObjectStoreFullError as error:
+        return str(error)
+
+
+def blocks(count, first=0):
+    """Numbers and references of that many blocks of 8 MiB."""
+    seeds = range(first, first + count)
+    return list(seeds), [bolide.put(block(seed)) for seed in seeds]
+
+
+def test_tasks_whose_arguments_do_not_fit_together_run_one_after_another(small):
+    """40 MiB for each of six tasks, two CPUs, 64 MiB: with halves of them both would wait."""
+    given = [blocks(5, 5 * task) for task in range(6)]
+    assert all(small.get([are_right.remote(seeds, *refs) for seeds, refs in given]))
+    assert all(small.get([are_right.remote(seeds, *refs) for seeds, refs in reversed(given)]))
+    assert _runtime._node.audit()
+
+
+def test_arguments_larger_than_the_store_are_refused_at_once(small):
+    seeds, refs = blocks(9)
+    started = time.monotonic()
+    with pytest.raises(exceptions.ObjectStoreFullError) as caught:
+        small.get(are_right.remote(seeds, *refs))
+    assert time.monotonic() - started < 1
+    assert str(caught.value).startswith(
+        "the arguments of 'are_right' take 72.0 MiB of the object store together, more than all "
+        "of its 64.0 MiB; pass fewer at a time"
+    )
+    assert small.get(are_right.remote(seeds[:7], *refs[:7]))
+    # The same object counts once, however often it is passed.
+    assert small.get(are_right.remote([0] * 20, *refs[:1] * 20))
+
+
+def test_a_task_that_waits_for_one_with_as_many_arguments_is_told(small):
+    seeds, refs = blocks(5)
+    other_seeds, others = blocks(5, 5)
+    started = time.monotonic()
+    told = small.get(waits_for_another.remote(other_seeds, others, *refs))
+    assert "the object store has no room for an object of 8.0 MiB" in told
+    assert time.monotonic() - started < 2 * WITHIN
+    assert small.get(are_right.remote(other_seeds, *others))
+    assert small.get(are_right.remote(seeds, *refs))
+
+
+def test_a_task_that_waits_for_room_can_be_cancelled(small, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+
+    @bolide.remote
+    def holds(*arrays):
+        with open(tmp_path / "gate") as gate:
+            gate.read()
+        return len(arrays)
+
+    first = holds.remote(*blocks(5)[1])
+    with open(tmp_path / "gate", "w"):  # it has begun
+        seeds, refs = blocks(5, 5)
+        waits = are_right.remote(seeds, *refs)
+        last = are_right.remote(seeds, *refs)
+        assert small.wait([waits], timeout=0.1)[0] == []
+        small.cancel(waits)
+        with pytest.raises(exceptions.TaskCancelledError):
+            small.get(waits)
+        assert small.get(make.remote(3, 1))[0] == 3  # others are not held up
+    assert small.get(first) == 5
+    assert small.get(last)
+
+
+@bolide.remote
 def split(seed, parts):
     """`parts` pieces of a block."""
     return list(numpy.split(numpy.arange(MIB, dtype=numpy.int64) * (seed + 1), parts))
