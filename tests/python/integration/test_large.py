@@ -1,7 +1,8 @@
-"""Many and much: thousands of references, tens of megabytes, and one argument beyond 2 GiB."""
+"""Many and much: thousands of references, tens of megabytes, and arguments beyond 2 and 4 GiB."""
 
 from __future__ import annotations
 
+import numpy
 import pytest
 
 import bolide
@@ -147,3 +148,21 @@ def test_beyond_two_gigabytes(same):
 
     assert bolide.get(measure.remote(block)) == (2**31 + 1, 0)
     assert len(bolide.get(bolide.put(block))) == 2**31 + 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_beyond_four_gigabytes():
+    bolide.shutdown()
+    bolide.init(num_cpus=1, object_store_memory=9 * 2**30)
+
+    @bolide.remote
+    def one_more(array):
+        return len(array), int(array[-1]), numpy.append(array, numpy.uint8(9))
+
+    array = numpy.zeros(2**32 + 1, numpy.uint8)
+    array[-1] = 7
+    length, last, longer = bolide.get(one_more.remote(array))
+    assert (length, last) == (2**32 + 1, 7)
+    assert len(longer) == 2**32 + 2 and longer[-2:].tolist() == [7, 9]
+    bolide.shutdown()

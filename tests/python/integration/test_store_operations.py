@@ -189,9 +189,17 @@ def test_operations_of_eight_clients_leave_nothing(small):
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_a_hundred_thousand_operations_of_eight_clients_leave_nothing(small):
+def test_a_hundred_thousand_operations_of_eight_clients_leave_nothing(small, capsys):
     Store.operations = 0
     number = 0
+    started = time.monotonic()
     while Store.operations < 100_000:
         number += 1
         run(examples=20, number=number)
+    store = _runtime._node.stats()["store"]
+    with capsys.disabled():
+        print(
+            f"\n{Store.operations} operations in {time.monotonic() - started:.0f} s, "
+            f"{store['written'] >> 20} MiB written to the disk and {store['read'] >> 20} MiB read "
+            f"back; left: {tables()}"
+        )
