@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .units import FUTEX, MEMCPY, MICROSECOND, PLAIN_CALL
+from .units import FUTEX, MICROSECOND, PLAIN_CALL
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,12 @@ TASKS_INT = "task: 100,000 in flight, one int"
 TASKS_MIXED = "task: 100,000 in flight, (i, 'a')"
 GET_SMALL = "get of a local {}"
 PUT_SMALL = "put of a small {}"
-PUT_LARGE = "put of a touched 256 MiB array into warm store"
+PUT_WARM = "put of a touched {} array into warm store"
+PUT_COLD = "put of 256 MiB into memory never touched"
+PUT_RESIDENT = "put of {} made in the store"
+SECOND_GET = "second get of 1 GiB in another process, and a sum of it"
+ONE_COPY = "200 MB read-only argument of 1,000 tasks: most copies"
+LIVE = "1,000,000 live {} of 1 KiB: beyond their data, each"
 FIRST_GET = "first get in another process of {}"
 SPILL = "map-reduce of 3 x the object store"
 WAIT_LOOP = "wait(num_returns=1) loop over 10,000 refs"
@@ -57,9 +62,19 @@ ACTOR_SUSPENDED = "actor: 1,000 coroutines that suspend"
 ACTOR_CREATION = "actors: creation of one of 1,000"
 ACTOR_MEMORY = "actors: memory of 1,000"
 
-ABSOLUTE = (MICROSECOND, "byte", "MiB", "process")  # units that are the same on every machine
+ABSOLUTE = (
+    MICROSECOND,
+    "byte",
+    "MiB",
+    "process",
+    "copy",
+)  # units that are the same on every machine
 SMALL_KINDS = ("int", "str", "bytes")
-FIRST_GET_SIZES = {"1 MiB": 1 << 20, "256 MiB": 256 << 20}
+KILOBYTE = {"1 KiB of bytes": (16, 6), "1 KiB array": (30, 20)}  # limits of put and of get
+LIVE_KINDS = ("bytes", "array")
+FIRST_GET_SIZES = {"1 MiB": 1 << 20, "256 MiB": 256 << 20, "1 GiB": 1 << 30}
+WARM_SIZES = {"1 MiB": 1 << 20, "16 MiB": 16 << 20, "256 MiB": 256 << 20, "1 GiB": 1 << 30}
+RESIDENT_SIZES = {"1 MiB": 1 << 20, "1 GiB": 1 << 30}
 
 BUDGETS: dict[str, Budget] = {
     START_UP: Budget("python -c pass", 8, ray="several hundred"),
@@ -69,7 +84,14 @@ BUDGETS: dict[str, Budget] = {
     TASKS_MIXED: Budget(PLAIN_CALL, 40),
     **{GET_SMALL.format(kind): Budget(PLAIN_CALL, 5, ray="990") for kind in SMALL_KINDS},
     **{PUT_SMALL.format(kind): Budget(PLAIN_CALL, 12, ray="6,400") for kind in SMALL_KINDS},
-    PUT_LARGE: Budget(MEMCPY, 1.0, at_least=True),
+    **{PUT_SMALL.format(kind): Budget(PLAIN_CALL, put) for kind, (put, _) in KILOBYTE.items()},
+    **{GET_SMALL.format(kind): Budget(PLAIN_CALL, get) for kind, (_, get) in KILOBYTE.items()},
+    **{LIVE.format(kind): Budget("byte", 300) for kind in LIVE_KINDS},
+    **{PUT_WARM.format(size): Budget("memcpy by one thread", 1.5, True) for size in WARM_SIZES},
+    PUT_COLD: Budget("first touch by two threads", 1.0, at_least=True),
+    **{PUT_RESIDENT.format(size): Budget(MICROSECOND, 50) for size in RESIDENT_SIZES},
+    SECOND_GET: Budget("sum of a private array", 1.1),
+    ONE_COPY: Budget("copy", 1.01),
     **{FIRST_GET.format(size): Budget(MICROSECOND, 100) for size in FIRST_GET_SIZES},
     SPILL: Budget("fdatasynced sequential write", 0.5, at_least=True),
     WAIT_LOOP: Budget("same loop of list slices", 2),

@@ -8,15 +8,12 @@ says that this machine or this build cannot measure it.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 
 REPETITIONS = 7
-COPY_BYTES = 256 << 20
 
 PLAIN_CALL = "plain call"
-MEMCPY = "warm memcpy of 256 MiB"
 FUTEX = "futex round trip on one core"
 MICROSECOND = "µs"
 
@@ -37,19 +34,6 @@ def plain_call(turns: int = 200_000) -> float:
     return best / turns
 
 
-def warm_memcpy() -> float:
-    """A copy of 256 MiB by one thread between arrays whose pages were all touched before."""
-    import numpy
-
-    source, target = _touched_arrays()
-    best = float("inf")
-    for _ in range(REPETITIONS):
-        started = time.perf_counter_ns()
-        numpy.copyto(target, source)
-        best = min(best, time.perf_counter_ns() - started)
-    return best
-
-
 def futex_round_trip() -> float | None:
     """Two processes that wake each other through futexes, both on one core: there and back once."""
     from bolide import _core
@@ -67,16 +51,6 @@ def microsecond() -> float:
 
 UNITS: dict[str, Callable[[], float | None]] = {
     PLAIN_CALL: plain_call,
-    MEMCPY: warm_memcpy,
     FUTEX: futex_round_trip,
     MICROSECOND: microsecond,
 }
-
-
-@functools.cache
-def _touched_arrays() -> tuple:
-    """Two arrays that stay for the whole session, so that each copy after the first is warm."""
-    import numpy
-
-    source = numpy.ones(COPY_BYTES // 8)
-    return source, numpy.zeros_like(source) + 2.0

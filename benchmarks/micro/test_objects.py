@@ -1,9 +1,7 @@
-"""`put`, `get` and `wait` without tasks in the timed part: small values, one large array, many
-references.
+"""`put`, `get` and `wait` without tasks in the timed part: small values, many references.
 
-It is not about memory growth (test_scale.py is). Invariants: every value is distinct, so a
-remembered result would be a wrong one; the large array changes before each `put` and is compared
-after it.
+It is not about large arrays (test_store.py is). Invariants: every value is distinct, so a
+remembered result would be a wrong one; memory is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,20 +15,35 @@ from ..budgets import (
     FIRST_GET,
     FIRST_GET_SIZES,
     GET_SMALL,
-    PUT_LARGE,
+    KILOBYTE,
+    LIVE,
+    LIVE_KINDS,
     PUT_SMALL,
     SMALL_KINDS,
     WAIT_LOOP,
 )
 from ..gauge import Gauge
-from ..units import COPY_BYTES, REPETITIONS
+from ..units import REPETITIONS
+from .test_scale import report_of
 
 SMALL = 10_000
 REFS = 10_000
-MAKE = {"int": int, "str": "text {}".format, "bytes": lambda i: b"bytes %d" % i}
+LIVE_OBJECTS = 1_000_000
+MAKE = {
+    "int": int,
+    "str": "text {}".format,
+    "bytes": lambda i: b"bytes %d" % i,
+    "1 KiB of bytes": lambda i: i.to_bytes(1024, "little"),
+    "1 KiB array": lambda i: np.full(128, i),
+}
 
 
-@pytest.mark.parametrize("kind", SMALL_KINDS)
+def are_equal(got: list, made: list) -> bool:
+    """Whether two lists of values, or of arrays, are."""
+    return all(np.array_equal(a, b) for a, b in zip(got, made, strict=True))
+
+
+@pytest.mark.parametrize("kind", (*SMALL_KINDS, *KILOBYTE))
 def test_get_small(gauge: Gauge, ray, kind: str) -> None:
     """`get` of values that this process put before."""
     values = [MAKE[kind](i) for i in range(SMALL)]
@@ -41,12 +54,12 @@ def test_get_small(gauge: Gauge, ray, kind: str) -> None:
         return [get(ref) for ref in refs]
 
     def check(results: list) -> None:
-        assert results == values
+        assert are_equal(results, values)
 
     gauge.time(GET_SMALL.format(kind), run, check=check, per=SMALL)
 
 
-@pytest.mark.parametrize("kind", SMALL_KINDS)
+@pytest.mark.parametrize("kind", (*SMALL_KINDS, *KILOBYTE))
 def test_put_small(gauge: Gauge, ray, kind: str) -> None:
     """`put` of small values; the time is without the release of the references."""
     values = [MAKE[kind](i) for i in range(SMALL)]
@@ -56,22 +69,19 @@ def test_put_small(gauge: Gauge, ray, kind: str) -> None:
         return [put(value) for value in values]
 
     def check(refs: list) -> None:
-        assert ray.get(refs) == values
+        assert are_equal(ray.get(refs), values)
 
     gauge.time(PUT_SMALL.format(kind), run, check=check, per=SMALL)
 
 
-def test_put_large(gauge: Gauge, ray) -> None:
-    """`put` of 256 MiB into pages that an earlier object left warm: as fast as one memcpy."""
-    array = np.arange(COPY_BYTES // 8, dtype=np.int64)
-
-    def change() -> None:
-        array[::4096] += 1
-
-    def check(ref) -> None:
-        assert np.array_equal(ray.get(ref), array)
-
-    gauge.time(PUT_LARGE, lambda: ray.put(array), check=check, setup=change)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", LIVE_KINDS)
+def test_live_objects(gauge: Gauge, kind: str) -> None:
+    """1,000,000 objects of 1 KiB at a time: what each takes beyond its data."""
+    report = gauge.benchmark.pedantic(report_of, args=("live.py", LIVE_OBJECTS, kind), rounds=1)
+    assert report["right"] == LIVE_OBJECTS
+    beyond = report["growth"] / LIVE_OBJECTS - 1024
+    gauge.record(LIVE.format(kind), beyond, f"{beyond:.0f} bytes")
 
 
 @pytest.mark.parametrize("size", FIRST_GET_SIZES)

@@ -22,9 +22,9 @@ ARGUMENTS = 10_000
 RETURNS = 3_000
 
 
-def report_of(program: str, count: int) -> dict:
+def report_of(program: str, count: int, *arguments: str) -> dict:
     """What a program of `benchmarks/programs` printed: it checks its own results."""
-    command = [sys.executable, str(FOLDER / program), str(count)]
+    command = [sys.executable, str(FOLDER / program), str(count), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, f"{program} {count} ended with exit code {done.returncode}"
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,10 @@
 """More data than the object store holds, pushed through a map-reduce: the disk has to be the limit.
 
 Invariants: the sums prove that every piece came back as it was; the disk's own rate is measured in
-the same run, by one process that writes a file of the same size and waits for fdatasync.
+the same run, by one process that writes a file of the same size and waits for fdatasync. The rate
+is that of the data by the time of the whole program. Two thirds of the data at least have to leave
+memory and come back, so the program moves 4/3 of it; what the kernel still has in memory of the
+files when the program ends is not waited for, as nobody will need it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy as np
 import pytest
 
 from ..budgets import SPILL
-from ..gauge import Gauge
+from ..gauge import REPETITIONS, Gauge
 
 STORE = 256 << 20
 BLOCKS = 48  # of 16 MiB: three times the store
@@ -51,11 +54,12 @@ def test_map_reduce_of_three_times_the_store(gauge: Gauge, small_store, tmp_path
     size = BLOCK // 8 // PARTS
     weight = BLOCKS * (BLOCKS + 1) // 2
     expected = [weight * sum(range(i * size, (i + 1) * size)) for i in range(PARTS)]
-    disk = max(sequential_rate(tmp_path) for _ in range(2))
-    started = time.perf_counter()
-    assert run() == expected
-    rate = BLOCKS * BLOCK / (time.perf_counter() - started)
-    disk = max(disk, sequential_rate(tmp_path))
+    disk, rate = 0.0, 0.0
+    for _ in range(REPETITIONS):
+        disk = max(disk, sequential_rate(tmp_path))
+        started = time.perf_counter()
+        assert run() == expected
+        rate = max(rate, BLOCKS * BLOCK / (time.perf_counter() - started))
     cost = f"{rate / 2**20:.0f} MiB/s, disk {disk / 2**20:.0f} MiB/s"
     gauge.record(SPILL, rate / disk, cost)
 
