@@ -140,7 +140,7 @@ class TemplateBase:
         # What costs each worker tens of milliseconds, if the program seems to need it.
         needed = {"numpy": "numpy", "asyncio": "bolide._actor_async"}
         self._preload = [module for sign, module in needed.items() if sign in sys.modules]
-        self._flags = ["-O" * sys.flags.optimize] if sys.flags.optimize else []
+        self._flags = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
         if sys.flags.utf8_mode:
             self._flags += ["-X", "utf8"]
 
