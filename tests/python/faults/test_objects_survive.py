@@ -37,8 +37,8 @@ def kill_all(runtime):
     wait_until(lambda: not set(victims) & set(runtime.pids()), what="the end of the workers")
 
 
-def test_a3_objects_of_killed_workers_stay_readable(two):
-    for round in range(5):
+def objects_of_killed_workers(two, rounds):
+    for round in range(rounds):
         nested = [makes.remote(round * 10 + i) for i in range(4)]
         plain = [returns_large.remote(round * 10 + i) for i in range(4)]
         inside = two.get(nested)
@@ -51,6 +51,16 @@ def test_a3_objects_of_killed_workers_stay_readable(two):
             assert two.get(two.get(outer)[0]) == seed
             assert (two.get(plain[i]) == large(seed)).all()
     assert two.retries == 0
+
+
+def test_a3_objects_of_killed_workers_stay_readable(two):
+    objects_of_killed_workers(two, 5)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a3_objects_of_a_thousand_killed_workers_stay_readable(two):
+    objects_of_killed_workers(two, 500)
 
 
 def test_a3_views_of_a_killed_workers_objects_stay_readable(two):
