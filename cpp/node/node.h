@@ -232,6 +232,7 @@ class BOLIDE_API Node : public Client,
 
   // node_tasks.cpp
   Result<ObjectEntry*> admit(Task* task, WorkerLink* submitter, bool unwanted = false);
+  static bool is_function(const ObjectEntry* entry);  // nullptr is none
   bool arguments_exist(Task* task);
   ObjectEntry* book(Task* task, WorkerLink* submitter);
   bool await_dependencies(Task* task);

@@ -99,7 +99,7 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
                                              ? nullptr
                                              : objects_.table().contained(actor->entry);
   ObjectEntry* class_entry = classes == nullptr ? nullptr : objects_.find(classes->front());
-  if (cls == nullptr || !cls->dedicated || class_entry == nullptr || actor->submitted ||
+  if (cls == nullptr || !cls->dedicated || !is_function(class_entry) || actor->submitted ||
       !arguments_exist(task)) {
     Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,

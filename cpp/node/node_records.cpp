@@ -116,6 +116,11 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
     case RecordType::kHello: {
       const auto hello = in.take<ipc::HelloRecord>();
       if (link.hello) return malformed("a second greeting");
+      // Its process group is killed by this number. Often the template has told it already.
+      if (!in.ok() || hello.pid <= 1 || hello.pid > INT32_MAX ||
+          (link.pid != 0 && link.pid != hello.pid)) {
+        return malformed("a greeting of another process");
+      }
       link.hello = true;
       link.pid = static_cast<pid_t>(hello.pid);
       deadlines_.erase(link.worker.id.value);
@@ -320,8 +325,8 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
   if (!in.ok() || entry == nullptr) return malformed("it handed back a task that it does not have");
   Task* task = entry->task;
   const bool inlined = entry->inlined;
-  if (task->calls != nullptr && !task->cancelled) {
-    return malformed("it handed back a call of its actor");
+  if (link.actor != nullptr && (task->calls == nullptr || !task->cancelled)) {
+    return malformed("it handed back its actor's constructor, or a call");
   }
   link.remove_outstanding(entry);
   take_arguments_back(link, task, false);

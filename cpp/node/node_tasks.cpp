@@ -32,7 +32,8 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
   const uint64_t key = task->header.scheduling_class;
   task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
   task->function = objects_.find(ObjectId{task->header.function});
-  if (task->cls == nullptr || task->function == nullptr || !arguments_exist(task)) {
+  if (task->cls == nullptr || task->cls->dedicated || !is_function(task->function) ||
+      !arguments_exist(task)) {
     Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,
                   "a task names a function, scheduling class or reference that does not exist");
@@ -44,6 +45,10 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
     make_ready(task);
   }
   return first;
+}
+
+bool Node::is_function(const ObjectEntry* entry) {
+  return entry != nullptr && (entry->value_flags & ipc::kFunction) != 0;
 }
 
 bool Node::arguments_exist(Task* task) {

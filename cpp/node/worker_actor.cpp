@@ -21,7 +21,7 @@ void WorkerClient::stop_tasks() {
   if (idle_waiter_ != nullptr) notify(*idle_waiter_);
 }
 
-// take_stashed gives the oldest call that was put aside.
+// take_stashed gives the oldest that was put aside: the constructor, or a call.
 void WorkerClient::take_stashed(TaskView* task) {
   unstashed_ = std::move(stash_.front());
   stash_.pop_front();
@@ -30,7 +30,7 @@ void WorkerClient::take_stashed(TaskView* task) {
   tasks_.control()->claimed.store(
       task->header.sequence << 1 | static_cast<uint64_t>(ipc::Purpose::kRun),
       std::memory_order_seq_cst);  // nobody takes back what was popped: see WorkerLink::started
-  running_.push_back(task->header.sequence);
+  begin_running(task);
 }
 
 bool WorkerClient::hand_back_cancelled(uint64_t sequence) {

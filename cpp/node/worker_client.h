@@ -11,8 +11,8 @@
 //   2. Each entry of the local table stands for one reference in the node's table. A question for
 //      a value holds the entry until it is answered, so the node, who reads a release, knows that
 //      nothing it has told this process about that object is still to be read.
-//   3. A task record is claimed before it is popped (claim.h); but a call of an actor that cannot be
-//      run now is stashed unclaimed, and claimed when it is run. So `claimed` says in either case
+//   3. A task record is claimed before it is popped (claim.h); but a constructor, or a call of an
+//      actor, that cannot be run now is stashed unclaimed, and claimed when it is run. So `claimed` says in either case
 //      how far the worker has come.
 #pragma once
 
@@ -229,6 +229,7 @@ class BOLIDE_API WorkerClient : public Client {
   Next take_next(Waiter& waiter, TaskView* task, bool reads_ring);
   bool take_task(TaskView* task);
   void read_task(const std::byte* data, uint64_t size, TaskView* task);
+  void begin_running(TaskView* task);
   void take_stashed(TaskView* task);
   void end_running(uint64_t sequence);
   void prepare_sleep(ipc::Waiting how);
@@ -269,7 +270,7 @@ class BOLIDE_API WorkerClient : public Client {
   bool shutdown_ = false;
   bool is_actor_ = false;
   bool stopped_ = false;
-  std::deque<std::vector<std::byte>> stash_;  // calls that came while none could be run
+  std::deque<std::vector<std::byte>> stash_;  // constructor and calls that came while none could be run
   std::vector<std::byte> unstashed_;          // the one that is being decoded
   std::unordered_map<uint64_t, std::vector<std::byte>> functions_;
   std::vector<uint64_t> forgotten_;

@@ -86,7 +86,7 @@ bool WorkerClient::handle_record(ipc::Record& record) {
       if (task_waiter_->sleeping) wake(*task_waiter_);
       return false;
     }
-    if (is_actor_) {
+    if (is_actor_ || (header.flags & ipc::kActorCreation) != 0) {
       // It belongs to nobody else, and what lies behind it may be what a thread here waits for.
       stash_.emplace_back(data, data + size);
       if (loop_asleep_) loop_queue_->push(0);
@@ -346,13 +346,17 @@ bool WorkerClient::take_task(TaskView* task) {
     if (jumbo_at.size != 0) free_jumbo(jumbo_at);
     return false;
   }
-  if (new_devices_) task->header.flags |= ipc::kNewDevices;
-  new_devices_ = false;
-  running_.push_back(task->header.sequence);
+  begin_running(task);
   taken_jumbo_ = jumbo_at;
   holds_record_ = task->held;
   if (!task->held) release_space();
   return true;
+}
+
+void WorkerClient::begin_running(TaskView* task) {
+  if (new_devices_) task->header.flags |= ipc::kNewDevices;
+  new_devices_ = false;
+  running_.push_back(task->header.sequence);
 }
 
 void WorkerClient::read_task(const std::byte* data, uint64_t size, TaskView* task) {
@@ -375,7 +379,7 @@ void WorkerClient::read_task(const std::byte* data, uint64_t size, TaskView* tas
 void WorkerClient::task_taken() {
   MutexLock lock(mutex_);
   holds_record_ = false;
-  if (is_actor_) unstashed_ = {};
+  if (!unstashed_.empty()) unstashed_ = {};
   if (taken_jumbo_.size != 0) free_jumbo(taken_jumbo_);
   taken_jumbo_ = Location{};
   release_space();
