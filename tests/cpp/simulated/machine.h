@@ -132,6 +132,7 @@ class Machine {
   bool asleep(
       const Process& process) const;         // its main thread waits for others, with nothing to do
   std::string describe() const;              // its threads
+  bool may_give_up = false;  // a process that ends itself is no failure of the run
   std::function<void(Process&)> on_kill;     // before its threads are unwound
   std::function<void(Process&)> on_end;      // it is gone
   std::function<void()> on_step;             // no lock of the first process is held

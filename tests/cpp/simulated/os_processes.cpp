@@ -33,7 +33,12 @@ pid_t own_pid() {
 }
 
 void end_process(int exit_code) {
-  Machine::here().end_if_dead();
+  Machine& machine = Machine::here();
+  machine.end_if_dead();
+  if (machine.may_give_up) {
+    machine.kill(machine.process(), exit_code << 8);
+    machine.end_if_dead();
+  }
   simulator::fail("%s gave up with exit code %d", Machine::here().process().name.c_str(),
                   exit_code);
 }

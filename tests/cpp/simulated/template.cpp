@@ -27,6 +27,7 @@ Process& start_template(Machine& machine, os::Fd socket) {
 Template::Template(Machine& machine, os::Fd socket)
     : machine_(machine), socket_(std::move(socket)), child_ended_(os::Event::create().take()) {
   template_host->living.push_back(this);
+  if (template_host->on_start) template_host->on_start(socket_);
 }
 
 Template::~Template() {

@@ -28,6 +28,7 @@ class Template;
 struct TemplateHost {
   TemplateSettings settings;
   std::function<void(uint32_t worker, bolide::node::WorkerClient::Descriptors)> worker_main;
+  std::function<void(const bolide::os::Fd& socket)> on_start;  // of a template, with its socket
   std::vector<Template*> living;
 };
 extern TemplateHost* template_host;
