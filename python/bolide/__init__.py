@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         java_actor_class,
         java_function,
     )
+    from .executor import Executor
     from .runtime_context import get_runtime_context
 
 ObjectID = ObjectRef
@@ -50,6 +51,7 @@ __all__ = [
     "ActorID",
     "ClientBuilder",
     "DynamicObjectRefGenerator",
+    "Executor",
     "FunctionID",
     "JobID",
     "Language",
@@ -108,6 +110,7 @@ _LATER = {
         "ClientBuilder", "Language", "LoggingConfig", "client", "cpp_function", "java_actor_class",
         "java_function",
     ),
+    "executor": ("Executor",),
     "runtime_context": ("get_runtime_context",),
 }  # fmt: skip
 _SUBMODULES = ("actor", "exceptions", "runtime_context", "util")

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "_ray")
-_NOT_OF_RAY = ("cli", "testing")  # public modules of bolide that are no part of Ray's
+_NOT_OF_RAY = (
+    "cli",
+    "engines",
+    "executor",
+    "integrations",
+    "testing",
+)  # public modules of bolide that are no part of Ray's
 
 
 def install() -> None:

@@ -25,17 +25,20 @@ def future_of(ref: _hot.ObjectRef) -> Future:
     """A concurrent.futures.Future that gets the value or error of `ref`."""
     future: Future = Future()
     future.set_running_or_notify_cancel()
+    when_ready(ref, lambda: _settle(future, ref))
+    return future
 
-    def resolve() -> None:
-        _settle(future, ref)
 
+def when_ready(ref: _hot.ObjectRef, callback: Callable[[], object]) -> None:
+    """Calls `callback` once `ref` is ready, or once the runtime stops: `get` tells them apart.
+
+    It runs in the service thread, which it must not hold up, or in a worker in a thread of its own.
+    """
     service = _runtime._service
     if service is None:
-        _in_thread(resolve)
+        _in_thread(lambda: _wait_and_call(ref, callback))
     else:
-        token = service.add_callback(resolve)
-        _hot.watch_service(ref, token)
-    return future
+        _hot.watch_service(ref, service.add_callback(callback))
 
 
 def on_completed(ref: _hot.ObjectRef, callback: Callable[[Any], None]) -> None:
@@ -113,6 +116,14 @@ def _settle(future: Any, ref: _hot.ObjectRef) -> None:
         future.set_exception(error)
     else:
         future.set_result(value)
+
+
+def _wait_and_call(ref: _hot.ObjectRef, callback: Callable[[], object]) -> None:
+    try:
+        _hot.wait([ref])
+    except Exception:  # the runtime stopped
+        pass
+    callback()
 
 
 def _in_thread(target: Any) -> None:

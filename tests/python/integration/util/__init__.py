@@ -1,0 +1,1 @@
+"""Tests of bolide.Executor and of what is in bolide.util."""
