@@ -55,6 +55,9 @@ MANY_RETURNS = "3,000 returns of one task: one"
 GET_MANY = "get of 10,000 refs: one"
 FIB = "fib(18) by nested tasks: one task"
 FIB_PROCESSES = "fib(18) by nested tasks: most processes"
+POOL_MAP = "Pool.map of 100,000 items, no-op"
+POOL_MAP_SMALL = "Pool.map of 100,000 items, small function"
+EXECUTOR = "Executor: 5,000 submitted, then their results"
 ACTOR_SYNC = "actor: call, get it"
 ACTOR_ASYNC = "actor: 100,000 calls in flight"
 ACTOR_MANY = "actors: 4 tasks call 4 actors"
@@ -106,6 +109,9 @@ BUDGETS: dict[str, Budget] = {
     GET_MANY: Budget(PLAIN_CALL),
     FIB: Budget(PLAIN_CALL),
     FIB_PROCESSES: Budget("process", 32),
+    POOL_MAP: Budget("multiprocessing.Pool.map", 1.2, at_least=True),
+    POOL_MAP_SMALL: Budget("multiprocessing.Pool.map", 1.2, at_least=True),
+    EXECUTOR: Budget("ProcessPoolExecutor", 3, at_least=True),
     ACTOR_SYNC: Budget(PLAIN_CALL, 60, ray="30,000"),
     ACTOR_ASYNC: Budget(PLAIN_CALL, 20, ray="9,600"),
     ACTOR_MANY: Budget(PLAIN_CALL),

@@ -11,8 +11,9 @@ for a call (`wait_for`) waits in the runtime for it, takes its result itself and
 
 Thread safety: every method may be called from any thread. `lock` guards all fields of the crew and
 the marks of calls; it is not held while something is started, fetched or settled.
-Invariants: a call is in `_queue`, in `_flying`, or settled; who sets `claimed` settles it; of a full
-window several times more calls are watched than can run at a time, so no worker waits for a look.
+Invariants: a call is in `_queue`, in `_flying`, or settled; who sets `claimed` settles it; of a
+full window several times more calls are watched than can run at a time, so no worker waits for a
+look.
 """
 
 from __future__ import annotations
@@ -71,9 +72,15 @@ class RemoteTraceback(Exception):
 
 
 class Crew:
-    """Runs calls on `workers`, and hands on what comes of each."""
+    """Runs calls on `workers`, and hands on what comes of each.
 
-    def __init__(self, workers: TaskWorkers | ActorWorkers) -> None:
+    Args:
+        workers: who starts calls.
+        eager: as many calls as the largest window holds are in flight from the beginning. For
+            calls that are never cancelled one by one.
+    """
+
+    def __init__(self, workers: TaskWorkers | ActorWorkers, eager: bool = False) -> None:
         self.lock = RLock()
         self._workers = workers
         self._closing = False
@@ -81,8 +88,8 @@ class Crew:
         self._flying: dict[Call, None] = {}
         self._idle = Condition(self.lock)
         self._sleepers = 0
-        self._window = workers.at_least
-        self._watch_every = 1
+        self._adapts = workers.window_grows and not eager
+        self._set_window(_MOST_IN_FLIGHT if workers.window_grows and eager else workers.at_least)
         self._started = 0
         self._settled = 0
         self._pace_began = time.monotonic()
@@ -115,18 +122,21 @@ class Crew:
 
         It returns within a tenth of a second, so that the caller looks for what others did.
         """
-        seconds = _SLICE_SECONDS if seconds is None else min(seconds, _SLICE_SECONDS)
         ref = call.ref
-        refs = self._refs() if ref is None else [ref]
-        if not refs or call.claimed:
-            with self.lock:
-                self._sleep(seconds)
-            return
-        ready = _wait(refs, 1, seconds)
-        if ref is None:
-            self._sweep()
-        elif ready:
+        if ref is None or call.claimed:
+            self.wait_for_some(seconds)
+        elif _wait([ref], 1, _slice(seconds)):
             self._settle(call)
+
+    def wait_for_some(self, seconds: float | None) -> None:
+        """Waits a while for any call in flight and settles what has ended. As `wait_for`."""
+        refs = self._refs()
+        if refs:
+            _wait(refs, 1, _slice(seconds))
+            self._sweep()
+        else:  # other threads are about it
+            with self.lock:
+                self._sleep(_slice(seconds))
 
     def poll(self, call: Call) -> None:
         """Settles `call` if it has ended."""
@@ -274,8 +284,8 @@ class Crew:
             with self.lock:
                 self._flying.pop(call, None)
                 self._settled += 1
-                if self._settled >= _PACE_CALLS:
-                    self._set_window()
+                if self._settled >= _PACE_CALLS and self._adapts:
+                    self._follow_pace()
                 if self._sleepers:
                     self._idle.notify_all()
                 last = self._closing and not self._queue and not self._flying
@@ -292,20 +302,26 @@ class Crew:
                 watched = self._take_off(call)
             self._start(call, watched)
 
-    def _set_window(self) -> None:
+    def _follow_pace(self) -> None:
         """Sets the window by the pace of the last calls. Needs the lock."""
-        if not self._workers.window_grows:
-            return
         now = time.monotonic()
         pace = (now - self._pace_began) / self._settled
+        self._settled, self._pace_began = 0, now
         least = self._workers.at_least
         ahead = int(_AHEAD_SECONDS / max(pace, 1e-6))
-        self._window = max(least, min(ahead, _MOST_IN_FLIGHT))
-        before, self._watch_every = self._watch_every, max(1, self._window // (8 * least))
-        self._settled, self._pace_began = 0, now
+        before = self._watch_every
+        self._set_window(max(least, min(ahead, _MOST_IN_FLIGHT)))
         if before > self._watch_every == 1:
             for call in self._flying:
                 self._watch(call)
+
+    def _set_window(self, window: int) -> None:
+        self._window = window
+        self._watch_every = max(1, window // (8 * self._workers.at_least))
+
+
+def _slice(seconds: float | None) -> float:
+    return _SLICE_SECONDS if seconds is None else max(0.0, min(seconds, _SLICE_SECONDS))
 
 
 def _wait(refs: list[ObjectRef], count: int, seconds: float) -> list[ObjectRef]:

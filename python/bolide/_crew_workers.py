@@ -74,15 +74,17 @@ class TaskWorkers:
 
     def export(self, function: Callable[..., Any]) -> RemoteFunction:
         """A RemoteFunction of any callable: its state is as it is now."""
-        if _is_plain(function):
+        if is_plain(function):
             return self._known_as(function)
-        return remote(**self._options)(_Caller(function))
+        # A plain function around it: `remote` takes classes for actors, and looks at the signature
+        # of other objects at each call.
+        return remote(**self._options)(lambda *args, **kwargs: _invoke(function, *args, **kwargs))
 
     def start(self, call: Call) -> ObjectRef:
         function = call.function
         if type(function) is RemoteFunction:
             return function.remote(*call.args, **call.kwargs)
-        if _is_plain(function) and function.__closure__ is None:
+        if is_plain(function) and function.__closure__ is None:
             return self._known_as(function).remote(*call.args, **call.kwargs)
         return self._invoke.remote(function, *call.args, **call.kwargs)
 
@@ -115,17 +117,7 @@ class TaskWorkers:
         return known
 
 
-class _Caller:
-    """Makes a remote function of what `remote` would take for a class, a generator or a method."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _invoke(self._function, *args, **kwargs)
-
-
-def _is_plain(function: Any) -> bool:
+def is_plain(function: Any) -> bool:
     """Whether it is a function that returns its value: such a one is exported as it is."""
     return (
         type(function) is types.FunctionType

@@ -138,7 +138,7 @@ class Executor(concurrent.futures.Executor):
         rows: Iterator[Any] = zip(*iterables)
         function: Any = fn
         if chunksize > 1:
-            function = _Chunked(fn)
+            function = _over_rows(fn)
             taken, rows = rows, iter(lambda: (tuple(islice(taken, chunksize)),), ((),))
         exported = self._crew.export(function)
         calls = (self.submit(exported, *row) for row in rows)
@@ -191,14 +191,9 @@ class _ExecutorCrew(Crew):
         return self.broken
 
 
-class _Chunked:
-    """A function over several rows of arguments."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, rows: tuple[tuple, ...]) -> list[Any]:
-        return list(starmap(self._function, rows))
+def _over_rows(function: Callable[..., Any]) -> Callable[[tuple[tuple, ...]], list[Any]]:
+    """`function` over several rows of arguments."""
+    return lambda rows: list(starmap(function, rows))
 
 
 def _results(

@@ -68,3 +68,35 @@ def stay(journal, x):
         pass
     journal.note("-")
     return x
+
+
+def fail_at_two(x):
+    return fail_at(x, 2)
+
+
+def wait_if(what):
+    gate, value = what
+    if gate is not None:
+        gate.wait()
+    return value
+
+
+class note_in:
+    """`note` in one journal."""
+
+    def __init__(self, journal):
+        self.journal = journal
+
+    def __call__(self, x):
+        return note(self.journal, x)
+
+
+def say_and_sleep(channel):
+    channel.say("in")
+    time.sleep(1000)
+
+
+def assigned():
+    import bolide
+
+    return bolide.get_runtime_context().get_assigned_resources()

@@ -177,12 +177,12 @@ def test_shutdown_without_waiting(executor, gate):
     assert [future.result() for future in futures] == list(range(10))
 
 
-def test_shutdown_cancels_what_has_not_begun(make, channel, gate):
+def test_shutdown_cancels_what_has_not_begun(make, channel, gate, eventually):
     executor = make(max_workers=2)
     futures = [executor.submit(calls.say_and_wait, channel, gate, i) for i in range(50)]
     channel.hear(2)
     executor.shutdown(wait=False, cancel_futures=True)
-    wait(futures[-1:])
+    eventually(futures[-1].cancelled, True)
     gate.open()
     executor.shutdown()
     cancelled = [future for future in futures if future.cancelled()]
