@@ -1,8 +1,9 @@
 """Native code of a task that writes where it must not (RELIABILITY A11, B2-18, B2-19).
 
-Stored objects are kept by the kernel: who writes into a view dies. The link between a worker and the
-node is writable for both, so what lies in it is checked: a worker that damages its own link, or sends
-records that cannot be, is stopped with a warning, its task is retried, and nobody else is affected.
+Stored objects are kept by the kernel: who writes into a view dies. The link between a worker and
+the node is writable for both, so what lies in it is checked: a worker that damages its own link, or
+sends records that cannot be, is stopped with a warning, its task is retried, and nobody else is
+affected.
 """
 
 from __future__ import annotations

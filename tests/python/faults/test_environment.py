@@ -1,4 +1,4 @@
-"""Programs started in odd surroundings (RELIABILITY B2-20): they work, or say in a sentence why not."""
+"""Programs started in odd surroundings (RELIABILITY B2-20): they work, or say why not."""
 
 from __future__ import annotations
 

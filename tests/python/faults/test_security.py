@@ -167,7 +167,7 @@ def test_programs_that_a_task_starts_inherit_no_descriptor(two):
         # Not by subprocess, which closes what it finds.
         read, write = os.pipe()
         os.set_inheritable(write, True)
-        code = "import os; os.write(%d, ' '.join(os.listdir('/proc/self/fd')).encode())" % write
+        code = f"import os; os.write({write}, ' '.join(os.listdir('/proc/self/fd')).encode())"
         pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", "-c", code], os.environ)
         os.waitpid(pid, 0)
         return {int(n) for n in os.read(read, 1 << 16).split()} - {write}
