@@ -28,7 +28,7 @@ void Scheduler::pin(const Need& need, int sign) {
 
 bool Scheduler::place_dedicated(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
-  if (!ledger_.fits(cls.need)) {
+  if (!fits(cls)) {
     if (cls.starving_since < 0) cls.starving_since = now;
     return false;
   }
@@ -38,11 +38,9 @@ bool Scheduler::place_dedicated(Task* task, Nanos now) {
   take_idle(worker);
   leaves_pool(worker);
   ++dedicated_;
-  ledger_.take(cls.need);
-  take_devices(worker, cls.need);
-  pin(cls.need, +1);
+  enter_room(worker, cls);
+  if (worker.room == &ledger_) pin(cls.need, +1);
   worker.state = WorkerState::kDedicated;
-  worker.cls = &cls;
   worker.settled = false;
   announce(worker);
   if (task->state == TaskState::kReady) unqueue(task);
@@ -56,13 +54,14 @@ bool Scheduler::place_dedicated(Task* task, Nanos now) {
 
 void Scheduler::settled(Worker& worker, Task* task) {
   BOLIDE_DCHECK(worker.state == WorkerState::kDedicated && !worker.settled, "settled twice");
-  ledger_.give(held_by(worker));
-  pin(held_by(worker), -1);
+  const bool counts = worker.room == &ledger_;
+  worker.room->give(held_by(worker));
+  if (counts) pin(held_by(worker), -1);
   worker.settled = true;
-  ledger_.take(held_by(worker));
-  pin(held_by(worker), +1);
+  worker.room->take(held_by(worker));
+  if (counts) pin(held_by(worker), +1);
   // What it keeps are the same devices.
-  if (Ledger::amount_of(worker.cls->kept, kGpu) == 0) ledger_.give_devices(&worker.devices);
+  if (Room::amount_of(worker.cls->kept, kGpu) == 0) worker.room->give_devices(&worker.devices);
   task->worker = nullptr;
 }
 

@@ -28,6 +28,15 @@ class Devices {
     for (; total > 0; total -= kUnit) free_.push_back(std::min(total, kUnit));
   }
 
+  // hold makes it have these devices, and of them these parts.
+  void hold(const Shares& shares) {
+    free_.clear();
+    for (const Share& share : shares) {
+      if (share.device >= free_.size()) free_.resize(share.device + 1, 0);
+      free_[share.device] += share.amount;
+    }
+  }
+
   bool fits(Amount amount) const {
     if (amount <= 0) return true;
     if (amount < kUnit) return best(amount) < free_.size();

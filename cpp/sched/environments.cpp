@@ -32,7 +32,7 @@ void Scheduler::open(Environment& environment) {
   for (const auto& cls : classes_) {
     if (cls->environment != &environment || cls->ready.empty()) continue;
     cls->starving_since = -1;
-    cls->feasible = ledger_.feasible(cls->need);
+    cls->feasible = feasible(*cls);
     if (cls->feasible) {
       active_.push_back(cls.get());
       ready_ += cls->ready.size();

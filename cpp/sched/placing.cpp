@@ -22,8 +22,8 @@ bool Scheduler::place(Task* task, Nanos now) {
     return true;
   }
   // Only tiny tasks are put behind others while a worker is idle.
-  const bool spread = !cls.environment->idle.empty() && (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) &&
-                      ledger_.fits(cls.need);
+  const bool spread = !cls.environment->idle.empty() &&
+                      (cls.mean_ns == 0 || cls.mean_ns > policy_.tiny) && fits(cls);
   for (size_t i = spread ? 0 : cls.leased.size(); i-- > 0;) {
     Worker& worker = *cls.leased[i];
     if (worker.outstanding < worker.depth && takes_more(&worker)) {
@@ -31,7 +31,7 @@ bool Scheduler::place(Task* task, Nanos now) {
       return true;
     }
   }
-  if (!spread && !ledger_.fits(cls.need)) {
+  if (!spread && !fits(cls)) {
     // All CPUs are busy. One task may wait in the ring of a worker whose tasks are short
     // enough, so that it need not ask for the next one.
     bool served = false;
@@ -70,15 +70,20 @@ bool Scheduler::worth_another(const SchedulingClass& cls) const {
 
 // start_for starts a worker for a task in the class's queue, if one would help.
 void Scheduler::start_for(const SchedulingClass& cls, Nanos now) {
-  if (!cls.feasible || !cls.environment->idle.empty() || !ledger_.fits(cls.need)) return;
+  if (!cls.feasible || !cls.environment->idle.empty() || !fits(cls)) return;
   if (worth_another(cls) && may_start(cls, now)) actions_.start_worker(*cls.environment);
+}
+
+bool Scheduler::has_cpu_for(const SchedulingClass& cls, size_t workers) const {
+  const Amount free = cls.group == nullptr ? ledger_.free(kCpu) : cls.group->free_cpu(cls);
+  return free >= static_cast<Amount>(workers) * cls.cpu;
 }
 
 bool Scheduler::may_start(const SchedulingClass& cls, Nanos now) {
   const Environment& environment = *cls.environment;
   if (starting_ >= policy_.max_starting || environment.starting >= environment.ready) return false;
   if (cls.cpu > 0) {
-    if (ledger_.free(kCpu) < static_cast<Amount>(starting_ + 1) * cls.cpu) return false;
+    if (!has_cpu_for(cls, starting_ + 1)) return false;
   } else if (environment.alive + environment.starting >= waiting_ + policy_.max_zero_cpu) {
     return false;
   }
@@ -117,7 +122,7 @@ bool Scheduler::attainable(const SchedulingClass& cls) const {
     Amount room = ledger_.total(need.resource);
     if (need.resource < pinned_.size()) room -= pinned_[need.resource];
     for (const Worker* worker : leased_) {
-      if (!worker->waiting() || need.resource == kCpu) continue;
+      if (!worker->waiting() || need.resource == kCpu || worker->room != &ledger_) continue;
       for (const Quantity& held : worker->cls->need) {
         if (held.resource == need.resource) room -= held.amount;
       }
@@ -127,14 +132,21 @@ bool Scheduler::attainable(const SchedulingClass& cls) const {
   return true;
 }
 
+// starving is the class, or the claim of a group, that has waited longest for room of the node's.
 SchedulingClass* Scheduler::starving(Nanos now) const {
   SchedulingClass* oldest = nullptr;
   for (SchedulingClass* cls : active_) {
-    if (cls->starving_since < 0 || now - cls->starving_since < policy_.starving) continue;
-    if (oldest != nullptr && cls->starving_since >= oldest->starving_since) continue;
-    if (attainable(*cls)) oldest = cls;
+    if (cls->group == nullptr) oldest = starved_longer(oldest, cls, now);
   }
+  for (Group* group : waiting_groups_) oldest = starved_longer(oldest, &group->claim, now);
   return oldest;
+}
+
+SchedulingClass* Scheduler::starved_longer(SchedulingClass* oldest, SchedulingClass* cls,
+                                           Nanos now) const {
+  if (cls->starving_since < 0 || now - cls->starving_since < policy_.starving) return oldest;
+  if (oldest != nullptr && cls->starving_since >= oldest->starving_since) return oldest;
+  return attainable(*cls) ? cls : oldest;
 }
 
 void Scheduler::dispatch(Nanos now) {
@@ -143,14 +155,15 @@ void Scheduler::dispatch(Nanos now) {
     looked_at_ = now;
     pause_ = std::min(2 * pause_, policy_.longest_pause);
   }
-  if (ready_ != 0) {
+  if (ready_ != 0 || !waiting_groups_.empty()) {
     reserved_ = starving(now);
+    if (!waiting_groups_.empty()) place_groups(now);
     if (reserved_ != nullptr) drain(*reserved_, now);
     if (reserved_ != nullptr) reserved_ = starving(now);
-    if (reserved_ == nullptr) {
-      for (size_t i = active_.size(); i-- > 0;) {
-        if (i < active_.size()) drain(*active_[i], now);
-      }
+    for (size_t i = active_.size(); i-- > 0;) {
+      if (i >= active_.size()) continue;
+      // A group's tasks take nothing that another class waits for.
+      if (reserved_ == nullptr || active_[i]->group != nullptr) drain(*active_[i], now);
     }
   }
   if (behind_ != 0 || ready_ != 0) relieve(now);

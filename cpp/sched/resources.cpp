@@ -21,12 +21,11 @@ uint32_t Ledger::intern(std::string_view name) {
     if (names_[i] == name) return i;
   }
   names_.emplace_back(name);
-  total_.push_back(0);
-  free_.push_back(0);
+  widen(names_.size());
   return static_cast<uint32_t>(names_.size() - 1);
 }
 
-void Ledger::set_total(uint32_t resource, Amount amount) {
+void Room::set_total(uint32_t resource, Amount amount) {
   free_[resource] += amount - total_[resource];
   total_[resource] = amount;
   if (resource == kGpu) devices_.set_total(amount);
@@ -41,13 +40,13 @@ std::string Ledger::describe(const Need& need) const {
   return out.empty() ? "nothing" : out;
 }
 
-std::string Ledger::missing(const Need& need) const {
+std::string Ledger::missing(const Need& need, const Room& room, std::string_view who) const {
   std::string out;
   for (const Quantity& q : need) {
-    if (total_[q.resource] >= q.amount) continue;
+    if (room.total(q.resource) >= q.amount) continue;
     if (!out.empty()) out += ", ";
-    out += amount_text(q.amount) + " " + names_[q.resource] + " (this node has " +
-           amount_text(total_[q.resource]) + ")";
+    out += amount_text(q.amount) + " " + names_[q.resource] + " (" + std::string(who) + " has " +
+           amount_text(room.total(q.resource)) + ")";
   }
   return out;
 }

@@ -31,18 +31,17 @@ struct Quantity {
 // Needs, ordered by resource index, no zeroes.
 using Need = std::vector<Quantity>;
 
-class BOLIDE_API Ledger {
+// Room is how much there is and how much is free of each resource, by index: a node's, or that of
+// one bundle of a placement group.
+class BOLIDE_API Room {
  public:
-  Ledger() {
-    intern("CPU");
-    intern("GPU");
-    intern("memory");
+  // widen makes room for indexes below `kinds`.
+  void widen(size_t kinds) {
+    if (kinds <= total_.size()) return;
+    total_.resize(kinds, 0);
+    free_.resize(kinds, 0);
   }
-
-  // intern gives the index of a name, making one with nothing of it if it is new.
-  uint32_t intern(std::string_view name);
-  const std::string& name(uint32_t resource) const { return names_[resource]; }
-  size_t kinds() const { return names_.size(); }
+  size_t kinds() const { return total_.size(); }
 
   void set_total(uint32_t resource, Amount amount);
   Amount total(uint32_t resource) const { return total_[resource]; }
@@ -55,7 +54,7 @@ class BOLIDE_API Ledger {
     }
     return true;
   }
-  // feasible: would fit on an idle node.
+  // feasible: would fit if nothing were held.
   bool feasible(const Need& need) const {
     for (const Quantity& q : need) {
       if (total_[q.resource] < q.amount) return false;
@@ -74,6 +73,8 @@ class BOLIDE_API Ledger {
     devices_.give(*shares);
     shares->clear();
   }
+  // hold_devices: of GPUs this room has these and no others.
+  void hold_devices(const Shares& shares) { devices_.hold(shares); }
   static Amount amount_of(const Need& need, uint32_t resource) {
     for (const Quantity& q : need) {
       if (q.resource == resource) return q.amount;
@@ -83,19 +84,36 @@ class BOLIDE_API Ledger {
   void take_cpu(Amount amount) { free_[kCpu] -= amount; }
   void give_cpu(Amount amount) { free_[kCpu] += amount; }
 
-  // balanced: nothing is held (an idle node's ledger).
+  // balanced: nothing is held.
   bool balanced() const { return free_ == total_; }
 
-  // "2 CPU, 1 GPU" for error sentences.
-  std::string describe(const Need& need) const;
-  // What of `need` the node does not have at all: "3 GPU (this node has 1)".
-  std::string missing(const Need& need) const;
-
  private:
-  std::vector<std::string> names_;
   std::vector<Amount> total_;
   std::vector<Amount> free_;
   Devices devices_;
+};
+
+// Ledger is the node's room, and the names of its resources.
+class BOLIDE_API Ledger : public Room {
+ public:
+  Ledger() {
+    intern("CPU");
+    intern("GPU");
+    intern("memory");
+  }
+
+  // intern gives the index of a name, making one with nothing of it if it is new.
+  uint32_t intern(std::string_view name);
+  const std::string& name(uint32_t resource) const { return names_[resource]; }
+
+  // "2 CPU, 1 GPU" for error sentences.
+  std::string describe(const Need& need) const;
+  // What of `need` the room does not have at all: "3 GPU (this node has 1)".
+  std::string missing(const Need& need, const Room& room, std::string_view who) const;
+  std::string missing(const Need& need) const { return missing(need, *this, "this node"); }
+
+ private:
+  std::vector<std::string> names_;
 };
 
 }  // namespace bolide::sched

@@ -49,11 +49,18 @@ SchedulingClass* Scheduler::define(uint64_t key, Need need) {
   return classes_.back().get();
 }
 
+void Scheduler::join(SchedulingClass* cls, Group* group, int32_t bundle) {
+  cls->group = group;
+  cls->bundle = bundle;
+  group->classes.push_back(cls);
+  for (Bundle& each : group->bundles) each.room.widen(ledger_.kinds());
+}
+
 // ---- tasks
 
 void Scheduler::submit(Task* task, Nanos now) {
   SchedulingClass& cls = *task->cls;
-  const bool others_first = reserved_ != nullptr && reserved_ != &cls;
+  const bool others_first = reserved_ != nullptr && reserved_ != &cls && cls.group == nullptr;
   if (cls.ready.empty() && !others_first && place(task, now)) return;
   queue(task, false);
   // Above the limit dispatch first looks for a blocked worker that waits for the task.
@@ -81,7 +88,7 @@ void Scheduler::queue(Task* task, bool front) {
   task->state = TaskState::kReady;
   task->worker = nullptr;
   pause_ = policy_.stuck;
-  cls.feasible = cls.environment->open && ledger_.feasible(cls.need);
+  cls.feasible = cls.environment->open && feasible(cls);
   if (cls.feasible) {
     if (cls.ready.empty()) active_.push_back(&cls);
     ++ready_;
@@ -155,10 +162,10 @@ void Scheduler::settle_cpu(Worker& worker, bool was_waiting) {
   if (worker.waiting() == was_waiting) return;
   if (was_waiting) {
     --waiting_;
-    ledger_.take_cpu(worker.cls->cpu);
+    worker.room->take_cpu(worker.cls->cpu);
   } else {
     ++waiting_;
-    ledger_.give_cpu(worker.cls->cpu);
+    worker.room->give_cpu(worker.cls->cpu);
   }
 }
 
@@ -229,18 +236,16 @@ void Scheduler::worker_gone(Worker& worker) {
     case WorkerState::kLeased:
       if (worker.waiting()) {
         --waiting_;
-        ledger_.take_cpu(worker.cls->cpu);
+        worker.room->take_cpu(worker.cls->cpu);
       }
-      ledger_.give(worker.cls->need);
-      ledger_.give_devices(&worker.devices);
       drop(worker.cls->leased, &worker);
       drop(leased_, &worker);
+      leave_room(worker, worker.cls->need);
       leaves_pool(worker);
       break;
     case WorkerState::kDedicated:
-      ledger_.give(held_by(worker));
-      ledger_.give_devices(&worker.devices);
-      pin(held_by(worker), -1);
+      if (worker.room == &ledger_) pin(held_by(worker), -1);
+      leave_room(worker, held_by(worker));
       --dedicated_;
       break;
     case WorkerState::kGone:
@@ -253,10 +258,8 @@ void Scheduler::worker_gone(Worker& worker) {
 
 void Scheduler::lease(Worker& worker, SchedulingClass& cls, Nanos now) {
   take_idle(worker);
-  ledger_.take(cls.need);
-  take_devices(worker, cls.need);
+  enter_room(worker, cls);
   worker.state = WorkerState::kLeased;
-  worker.cls = &cls;
   worker.completed_at_look = worker.completed - 1;  // `now` may be long past: see relieve
   worker.looked_at = now;
   if (worker.served != &cls) {
@@ -276,22 +279,32 @@ void Scheduler::announce(Worker& worker) {
   actions_.leased(worker);
 }
 
-// take_devices gives the worker the GPUs of a need; it has to be told of them, and of none after some.
-void Scheduler::take_devices(Worker& worker, const Need& need) {
+// enter_room gives the worker what the class needs, which there is. It has to be told of GPUs, and of
+// none after some.
+void Scheduler::enter_room(Worker& worker, SchedulingClass& cls) {
   const bool had = worker.has_devices;
-  worker.devices = ledger_.take_devices(need);
+  worker.cls = &cls;
+  worker.room = room_for(cls);
+  if (cls.group != nullptr) ++cls.group->leases;
+  worker.room->take(cls.need);
+  worker.devices = worker.room->take_devices(cls.need);
   worker.has_devices = !worker.devices.empty();
   if (had || worker.has_devices) worker.new_devices = true;
 }
 
 void Scheduler::end_lease(Worker& worker, Nanos now) {
-  ledger_.give(worker.cls->need);
-  ledger_.give_devices(&worker.devices);
   drop(worker.cls->leased, &worker);
   drop(leased_, &worker);
-  worker.cls = nullptr;
-  worker.state = WorkerState::kIdle;
+  const Group* group = worker.cls->group;
+  const bool was_killed = group != nullptr && group->state == GroupState::kRemoved;
+  leave_room(worker, worker.cls->need);
   worker.hold = false;
+  if (was_killed) {
+    worker.state = WorkerState::kGone;
+    leaves_pool(worker);
+    return;
+  }
+  worker.state = WorkerState::kIdle;
   worker.idle_since = now;
   put_idle(worker, true);
 }
@@ -329,7 +342,7 @@ void Scheduler::relieve(Nanos now) {
       worker.looked_at = now;
     }
     SchedulingClass& cls = *worker.cls;
-    if (!ledger_.fits(cls.need)) continue;
+    if (!fits(cls)) continue;
     const bool stuck = !progressed && now - worker.looked_at >= policy_.stuck;
     const bool spare = !cls.environment->idle.empty() && cls.ready.empty() && worker.mean_ns > policy_.tiny;
     if (!stuck && !spare) continue;
@@ -351,11 +364,9 @@ void Scheduler::relieve(Nanos now) {
 
 std::optional<Nanos> Scheduler::next_look(Nanos now) const {
   const auto may_be_relieved = [this](const Worker* worker) {
-    return worker->outstanding > 1 && worker->blocked == 0 && ledger_.fits(worker->cls->need);
+    return worker->outstanding > 1 && worker->blocked == 0 && fits(*worker->cls);
   };
-  const auto may_be_placed = [this](const SchedulingClass* cls) {
-    return ledger_.fits(cls->need);
-  };
+  const auto may_be_placed = [this](const SchedulingClass* cls) { return fits(*cls); };
   if ((behind_ != 0 && std::any_of(leased_.begin(), leased_.end(), may_be_relieved)) ||
       (ready_ != 0 && starting_ == 0 &&
        std::any_of(active_.begin(), active_.end(), may_be_placed))) {
@@ -364,38 +375,6 @@ std::optional<Nanos> Scheduler::next_look(Nanos now) const {
   auto retirement = next_retirement();
   if (retirement.has_value()) retirement = std::max(now, *retirement);
   return retirement;
-}
-
-bool Scheduler::audit(const std::vector<Worker*>& workers) const {
-  size_t behind = 0;
-  size_t waiting = 0;
-  std::vector<Amount> held(ledger_.kinds(), 0);
-  size_t dedicated = 0;
-  for (const Worker* worker : workers) {
-    if (worker->state == WorkerState::kDedicated) {
-      ++dedicated;
-      for (const Quantity& q : held_by(*worker)) held[q.resource] += q.amount;
-      continue;
-    }
-    if (worker->state != WorkerState::kLeased) {
-      if (worker->state == WorkerState::kIdle && worker->outstanding != 0) return false;
-      continue;
-    }
-    behind += worker->outstanding > 0 ? worker->outstanding - 1 : 0;
-    for (const Quantity& q : worker->cls->need) held[q.resource] += q.amount;
-    if (worker->waiting()) {
-      held[kCpu] -= worker->cls->cpu;
-      ++waiting;
-    }
-  }
-  size_t ready = 0;
-  for (const auto& cls : classes_) {
-    if (cls->feasible) ready += cls->ready.size();
-  }
-  for (uint32_t i = 0; i < ledger_.kinds(); ++i) {
-    if (ledger_.total(i) - ledger_.free(i) != held[i]) return false;
-  }
-  return behind == behind_ && waiting == waiting_ && ready == ready_ && dedicated == dedicated_;
 }
 
 }  // namespace bolide::sched

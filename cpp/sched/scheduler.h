@@ -14,10 +14,12 @@
 //   - A class that found no room for 50 ms gets the next room, whoever else is ready.
 //   - A task of a dedicated class takes an idle worker out of the pool (dedicated.cpp).
 //   - A worker has one environment for life (environment.h).
+//   - Placement groups take room out of the ledger, for the tasks of their classes (groups.h).
 //
 // Invariants
 //   1. ledger.total - ledger.free = sum of the needs of leased workers, less the CPU of those
-//      that wait, and of what dedicated workers hold.
+//      that wait, and of what dedicated workers hold; for a group's bundle those of its workers,
+//      and for the node the placed groups beside the workers in no group.
 //   2. A task is in exactly one place: waiting, in its class's ready queue, or assigned.
 //   3. ready() = sum of the queues; behind() = sum of max(0, outstanding - 1).
 #pragma once
@@ -30,6 +32,7 @@
 
 #include "base/api.h"
 #include "sched/environment.h"
+#include "sched/groups.h"
 #include "sched/resources.h"
 #include "sched/task.h"
 
@@ -89,7 +92,21 @@ class BOLIDE_API Scheduler {
   SchedulingClass* define(uint64_t key, Need need);
   // define_dedicated: its tasks get a worker each, which keeps `kept`, a part of `need`.
   SchedulingClass* define_dedicated(uint64_t key, Need need, Need kept);
+  // join: the tasks of a class that was just defined find room in this group only, in one bundle
+  // or in any. They wait while the group does.
+  void join(SchedulingClass* cls, Group* group, int32_t bundle);
   SchedulingClass* default_class() { return default_; }
+  // feasible: the class's tasks can run here at some time.
+  bool feasible(const SchedulingClass& cls) const {
+    return cls.group == nullptr ? ledger_.feasible(cls.need) : cls.group->feasible(cls);
+  }
+
+  // --- placement groups (groups.cpp); dispatch places them
+  // add_group: `possible` false means that its owner knows that no room will do.
+  Group* add_group(const std::vector<Need>& bundles, bool possible);
+  // remove_group: its classes have no ready tasks any more, and the workers that run its tasks have
+  // been killed: they get nothing else. The group ends with the last of them, or at once.
+  void remove_group(Group* group);
 
   // --- environments: home is open until it is closed, the others are not until they are opened
   Environment& home() { return *home_; }
@@ -164,6 +181,16 @@ class BOLIDE_API Scheduler {
  private:
   bool place(Task* task, Nanos now);
   bool place_dedicated(Task* task, Nanos now);
+  void place_groups(Nanos now);
+  void dissolve(Group* group, bool placed);
+  Room* room_for(const SchedulingClass& cls) {
+    if (cls.group != nullptr) return cls.group->room_for(cls);
+    return ledger_.fits(cls.need) ? &ledger_ : nullptr;
+  }
+  bool fits(const SchedulingClass& cls) const {
+    return cls.group == nullptr ? ledger_.fits(cls.need) : cls.group->room_for(cls) != nullptr;
+  }
+  bool has_cpu_for(const SchedulingClass& cls, size_t workers) const;
   static const Need& held_by(const Worker& worker);
   void pin(const Need& need, int sign);
   void drain(SchedulingClass& cls, Nanos now);
@@ -173,8 +200,9 @@ class BOLIDE_API Scheduler {
   bool may_start(const SchedulingClass& cls, Nanos now);
   bool inline_one(SchedulingClass& cls);
   void lease(Worker& worker, SchedulingClass& cls, Nanos now);
-  void take_devices(Worker& worker, const Need& need);
   void announce(Worker& worker);
+  void enter_room(Worker& worker, SchedulingClass& cls);
+  void leave_room(Worker& worker, const Need& need);
   void end_lease(Worker& worker, Nanos now);
   void relieve(Nanos now);
   void retire_idle(Nanos now);
@@ -188,6 +216,7 @@ class BOLIDE_API Scheduler {
   void leaves_pool(Worker& worker);
   void warn(SchedulingClass& cls);
   bool attainable(const SchedulingClass& cls) const;
+  SchedulingClass* starved_longer(SchedulingClass* oldest, SchedulingClass* cls, Nanos now) const;
   SchedulingClass* starving(Nanos now) const;
   void queue(Task* task, bool front);
   void unqueue(Task* task);
@@ -204,6 +233,8 @@ class BOLIDE_API Scheduler {
   std::vector<std::unique_ptr<SchedulingClass>> classes_;
   std::unordered_map<uint64_t, SchedulingClass*> by_key_;
   SchedulingClass* default_;
+  std::vector<std::unique_ptr<Group>> groups_;
+  std::vector<Group*> waiting_groups_;    // oldest first
   SchedulingClass* reserved_ = nullptr;   // the starving class that gets the next room
   std::vector<SchedulingClass*> active_;  // classes with ready tasks
   std::vector<Worker*> leased_;

@@ -15,6 +15,7 @@ namespace bolide::sched {
 
 struct CallQueue;
 struct Environment;
+struct Group;
 struct SchedulingClass;
 struct Worker;
 
@@ -80,6 +81,8 @@ struct SchedulingClass {
   uint64_t memory = 0;     // of need, in bytes: what its tasks may hold; 0: any number
   Environment* environment = nullptr;
   bool dedicated = false;
+  Group* group = nullptr;  // a placement group: there is its room (groups.h)
+  int32_t bundle = -1;     // of that group, which one; -1: any
   Need kept;               // dedicated: what its worker holds once the task is done
   ReadyQueue ready;
   std::vector<Worker*> leased;  // hottest last
@@ -99,6 +102,7 @@ struct Worker {
   WorkerState state = WorkerState::kStarting;
   Environment* environment = nullptr;  // set before it is ready
   SchedulingClass* cls = nullptr;  // whose lease it holds
+  Room* room = nullptr;            // what the lease was taken from: the node's, or a bundle's
   Shares devices;                  // the GPUs that it has with that
   uint32_t outstanding = 0;        // assigned and not completed
   uint32_t depth = 1;              // how many may be outstanding: about 100 us of work;

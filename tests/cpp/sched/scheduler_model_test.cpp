@@ -1,5 +1,6 @@
 // The scheduler under random events: every class of need, workers that run, block, inline, hand
-// back and die. The audit holds after each event, and in the end everything has been run.
+// back and die; placement groups that come and go. The audit holds after each event, and in the end
+// everything has been run.
 #include <set>
 
 #include "sched_testing.h"
@@ -37,7 +38,7 @@ class Walk {
 
   void step() {
     owner_.time += static_cast<Nanos>(below(random_, 200 * kUs));
-    switch (below(random_, 13)) {
+    switch (below(random_, 14)) {
       case 0:
       case 1:
       case 2:
@@ -66,6 +67,13 @@ class Walk {
       case 11:
         settle();
         if (one_in(random_, 20)) open_away();
+        break;
+      case 12:
+        if (one_in(random_, 8)) {
+          group_ == nullptr ? add_group() : remove_group();
+        } else if (group_ != nullptr) {
+          owner_.submit(grouped_[below(random_, grouped_.size())]);
+        }
         break;
       default:
         owner_.scheduler.someone_waits(one_in(random_, 2));
@@ -101,6 +109,10 @@ class Walk {
           moved = true;
         }
       }
+      if (!moved && group_ != nullptr) {  // others may wait for what it holds
+        remove_group();
+        continue;
+      }
       if (!moved) REQUIRE(owner_.look());  // or nobody would ever wake it
     }
     for (auto& worker : owner_.workers) {
@@ -108,6 +120,7 @@ class Walk {
       while (worker->blocked > 0) owner_.unblock(*worker);
       REQUIRE(worker->state == WorkerState::kIdle);
     }
+    if (group_ != nullptr) remove_group();
     REQUIRE(owner_.scheduler.ledger().balanced());
     REQUIRE(owner_.scheduler.ready() == 0);
     REQUIRE(owner_.scheduler.behind() == 0);
@@ -143,6 +156,46 @@ class Walk {
   }
   Nanos length() {
     return one_in(random_, 30) ? 20 * kMs : static_cast<Nanos>(below(random_, 2 * static_cast<uint64_t>(typical_)));
+  }
+  void add_group() {
+    const auto half = kUnit / 2;
+    group_ = owner_.scheduler.add_group(
+        {{{kCpu, half}}, {{kCpu, half}, {kGpu, one_in(random_, 2) ? kUnit : half}}}, true);
+    REQUIRE(group_->state == GroupState::kWaiting);
+    const auto key = [this] { return next_key_++; };
+    grouped_ = {owner_.define(key(), {{"CPU", 0.5}}), owner_.define(key(), {{"CPU", 0.25}}),
+                owner_.define(key(), {{"GPU", 0.5}}),
+                owner_.define_dedicated(key(), {{"CPU", 0.5}}, {})};
+    for (size_t i = 0; i < grouped_.size(); ++i) {
+      owner_.scheduler.join(grouped_[i], group_, i == 1 ? 0 : kAnyBundle);
+    }
+    owner_.check();
+    owner_.dispatch();
+  }
+  // remove_group does as the node: it forgets the tasks that wait, and kills the workers.
+  void remove_group() {
+    std::vector<Task*> gone;
+    owner_.scheduler.for_each_queued([&](Task* task) {
+      if (task->cls->group == group_) gone.push_back(task);
+    });
+    for (Task* task : gone) owner_.scheduler.forget(task);
+    const bool late = one_in(random_, 2);
+    std::vector<Worker*> doomed;
+    for (auto& worker : owner_.workers) {
+      if (worker->cls == nullptr || worker->cls->group != group_) continue;
+      while (worker->ring.size() > 1 && !worker->ring.back().inlined) {
+        owner_.scheduler.forget(owner_.hand_back(*worker));
+      }
+      doomed.push_back(worker.get());
+    }
+    owner_.scheduler.remove_group(std::exchange(group_, nullptr));
+    owner_.check();
+    for (Worker* worker : doomed) {
+      // The result of one may come before it is gone.
+      if (late && worker->blocked == 0 && owner_.in_ring(*worker) == 1) owner_.finish(*worker);
+      owner_.die(*worker);
+    }
+    owner_.dispatch();
   }
   size_t left() const {
     size_t assigned = 0;
@@ -220,6 +273,9 @@ class Walk {
   Owner owner_;
   Environment& away_ = owner_.scheduler.define_environment(1);
   std::vector<SchedulingClass*> classes_;
+  Group* group_ = nullptr;
+  std::vector<SchedulingClass*> grouped_;
+  uint64_t next_key_ = 100;
   Nanos typical_ = 0;
   size_t impossible_ = 0;
 };
