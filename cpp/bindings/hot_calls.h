@@ -128,16 +128,24 @@ inline bool keep_stored(Client* client, ObjectEntry* promised, const store::Slot
 }
 
 using Quantities = std::vector<std::pair<std::string, int64_t>>;
+// Where a scheduling class is: the key and description of its environment, its placement group.
 inline bool define_class(Client* client, uint64_t key, const Quantities& need,
-                         uint64_t environment, const std::string& description) {
-  return note(client->define_class(key, need, nullptr, {environment, description}));
+                         uint64_t environment, const std::string& description, uint64_t group,
+                         int32_t bundle) {
+  return note(client->define_class(key, need, nullptr, {environment, description},
+                                   {group, bundle}));
 }
 
 inline bool define_actor_class(Client* client, uint64_t key, const Quantities& need,
                                const Quantities& kept, uint64_t environment,
-                               const std::string& description) {
+                               const std::string& description, uint64_t group, int32_t bundle) {
   const Client::Quantities keeps = kept;
-  return note(client->define_class(key, need, &keeps, {environment, description}));
+  return note(client->define_class(key, need, &keeps, {environment, description},
+                                   {group, bundle}));
+}
+
+inline bool remove_group(Client* client, uint64_t group) {
+  return note(client->remove_group(ObjectId{group}));
 }
 
 inline bool is_actor_call(Client* client, ObjectEntry* entry) {

@@ -52,6 +52,7 @@ enum class RecordType : uint16_t {
   kActorExit = 56,      // ActorExit and its bytes: the actor of this worker ends
   kKillActor = 57,      // KillRecord
   kQuery = 58,          // QueryRecord and text: the answer is the value of an object
+  kRemoveGroup = 59,    // GroupRecord
   // both
   kJumbo = 64,  // JumboRecord: a record too large for the ring lies in the store
 };
@@ -88,6 +89,7 @@ enum TaskFlags : uint32_t {
   kDynamic = 64,  // a generator whose items are put one by one; its return lists them
   kAfterInterrupt = 128,  // kSubmit: the task that calls had been interrupted by then
   kNewDevices = 256,  // in the worker: kDevices has come before this task
+  kCaptures = 512,  // what it starts goes into its placement group too, if it says nothing else
 };
 
 // Which method of an actor, and in which of its concurrency groups.
@@ -110,6 +112,7 @@ enum ValueFlags : uint8_t {
   kFunction = 4,     // the value is an exported function
   kActor = 8,        // the value describes an actor (node/actor_spec.h): its object is the actor
   kStream = 16,      // not a value: the object by which a consumer names its stream
+  kGroup = 32,       // the value describes a placement group (node/placement_group.h), as kActor
 };
 
 // kValue, kPut and each return of kResult.
@@ -223,10 +226,11 @@ struct HelloRecord {
 struct ClassHeader {
   uint64_t scheduling_class;
   uint64_t environment;        // 0: the job's
+  uint64_t group;              // the placement group of its tasks, or 0
+  int32_t bundle;              // of that, from 0; -1: any
   uint32_t environment_bytes;  // its description follows
   uint32_t entries;            // then ResourceEntry
   uint32_t kept;  // of a dedicated class: as many more, what its workers keep; else kPooled
-  uint32_t reserved;
 };
 inline constexpr uint32_t kPooled = UINT32_MAX;
 
@@ -264,12 +268,19 @@ struct KillRecord {
   uint32_t reserved;
 };
 
+struct GroupRecord {
+  uint64_t group;
+};
+
 enum class QueryKind : uint32_t {
   kFindActor = 1,     // text: a key of a name; answer: the id, which the answer contains, or nothing
   kNamedActors = 2,   // answer: for each, uint32 length and key
   kPendingCalls = 3,  // text: the id (8 bytes); answer: uint64, how many of the asker's calls
   kResources = 4,     // answer: for each, uint32 length, name, double total, double free
   kAssigned = 5,      // answer: of what the asker's task holds, uint32 length, name, double amount
+  kGroups = 6,        // answer: for each placement group uint64 id, uint32 state, uint32 size, value
+  kFindGroup = 7,     // text: a key of a name; answer: the id, which the answer contains, and value
+  kOwnGroup = 8,      // the same of the group in which the asker's task runs
 };
 
 struct QueryRecord {

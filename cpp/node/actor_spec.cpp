@@ -1,43 +1,11 @@
 #include "node/actor_spec.h"
 
-#include <cstring>
+#include "node/packed.h"
 
 namespace bolide::node {
 namespace {
 
 constexpr uint32_t kMostGroups = 1024;
-
-class Packed {
- public:
-  Packed(const std::byte* data, uint64_t size) : at_(data), left_(size) {}
-
-  template <class T>
-  bool take(T* out) {
-    if (left_ < sizeof(T)) return false;
-    std::memcpy(out, at_, sizeof(T));
-    skip(sizeof(T));
-    return true;
-  }
-  bool text(uint32_t length, std::string* out) {
-    if (left_ < length) return false;
-    out->assign(reinterpret_cast<const char*>(at_), length);
-    skip(length);
-    return true;
-  }
-  bool text(std::string* out) {
-    uint32_t length = 0;
-    return take(&length) && text(length, out);
-  }
-
- private:
-  void skip(uint64_t size) {
-    at_ += size;
-    left_ -= size;
-  }
-
-  const std::byte* at_;
-  uint64_t left_;
-};
 
 bool parse(Packed in, ActorSpec* spec) {
   SpecHeader& header = spec->header;

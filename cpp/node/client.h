@@ -52,6 +52,12 @@ struct SubmitRequest {
   uint32_t stream_limit = 0;  // of a stream: items that it may be ahead; 0: no limit
 };
 
+// A placement group and one of its bundles, from 0; -1: any. 0: no group.
+struct GroupPlace {
+  uint64_t group = 0;
+  int32_t bundle = -1;
+};
+
 // Tokens of watched objects that have become ready, and an event that an event loop or a service
 // thread sleeps on.
 class BOLIDE_API CompletionQueue {
@@ -94,14 +100,16 @@ class BOLIDE_API Client : public Pump {
   // define_class makes a scheduling class known; amounts in 1/10000, `key` as computed by the
   // caller from all that follows. Idempotent. With `kept` it is a class of constructors: what
   // their actors hold for life. The description of an environment is the binding's; it comes back
-  // in the driver when a task waits for one that is not set up.
+  // in the driver when a task waits for one that is not set up. `place`: in a placement group.
   using Quantities = std::span<const std::pair<std::string, int64_t>>;
   struct EnvironmentName {
     uint64_t key = 0;  // 0: the job's
     std::string_view description;
   };
   virtual Status define_class(uint64_t key, Quantities need, const Quantities* kept,
-                              const EnvironmentName& environment) = 0;
+                              const EnvironmentName& environment, GroupPlace place) = 0;
+  // remove_group ends a placement group, and what waits or runs in it.
+  virtual Status remove_group(ObjectId group) = 0;
 
   // --- actors
   // is_actor_call tells whether the pending object is made by a call of an actor. In a worker, which

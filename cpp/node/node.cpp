@@ -179,6 +179,7 @@ void Node::stop() {
   unreferenced_.clear();
   names_.clear();
   actors_.clear();
+  groups_.clear();
   drain_releases();
   close_chunks(arena_.give_back_all_empty());
   if (alone) close_descriptors();

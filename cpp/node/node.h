@@ -16,6 +16,8 @@
 //   node_actors.cpp   actors: made, called, found by name
 //   node_actor_ends.cpp  actors: killed, out of scope, lost with their worker, started again
 //   node_promises.cpp  objects whose value an engine gives later
+//   node_classes.cpp  scheduling classes
+//   node_groups.cpp   placement groups
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_memory.cpp   watching memory while tasks run, and ending one when it runs short
 //   node_environments.cpp  environments, and the template processes that fork their workers
@@ -46,6 +48,7 @@
 #include "node/mover.h"
 #include "node/node_reports.h"
 #include "node/objects.h"
+#include "node/placement_group.h"
 #include "node/spiller.h"
 #include "node/stream.h"
 #include "node/system_error.h"
@@ -109,7 +112,8 @@ class BOLIDE_API Node : public Client,
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key, Quantities need, const Quantities* kept,
-                      const EnvironmentName& environment) override;
+                      const EnvironmentName& environment, GroupPlace place) override;
+  Status remove_group(ObjectId group) override;
   ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   bool is_actor_call(ObjectEntry* entry) override;
@@ -211,6 +215,7 @@ class BOLIDE_API Node : public Client,
   void store_changed() override;
   void function_freed(ObjectId function) override;
   void actor_freed(ObjectId actor) override;
+  void group_freed(ObjectId group) override;
   void stream_freed(ObjectId stream) override;
 
   // MoverOwner
@@ -323,6 +328,35 @@ class BOLIDE_API Node : public Client,
   void lose_actor(WorkerLink& link, const std::string& how, int pid, const MemoryDeath* memory);
   void fail_call(Task* call, const std::string& value);
 
+  // node_groups.cpp
+  struct Barred {
+    SystemErrorKind kind;  // kTaskGroupRemoved: the text names the group; else it says why
+    std::string text;
+  };
+  PlacementGroup* find_group(ObjectId id);
+  std::string describe(const PlacementGroup& group) const;
+  Status declare_group(ObjectEntry* entry);
+  void warn_impossible(const PlacementGroup& group, bool one_node);
+  void bar(uint64_t key, Barred why);
+  const Barred* barred(uint64_t key) const;
+  Status check_place(GroupPlace place);
+  void define_in_group(sched::SchedulingClass* made, GroupPlace place);
+  bool bar_if_hopeless(uint64_t key, Quantities need, GroupPlace place);
+  std::string lack(const sched::SchedulingClass& cls) const;
+  void fail_barred(Task* task, const Barred& why);
+  void fail_ungrouped(Task* task);
+  void fail_removed(Task* task, const std::string& group);
+  void end_barred_actor(Actor& actor, const Barred& why);
+  void end_removed(Actor& actor, const std::string& group);
+  Status on_remove_group(WorkerLink& link, ipc::Reader& in);
+  void remove_group(PlacementGroup& group);
+  void tell_groups(std::vector<std::byte>* out) const;
+  void tell_own_group(ClientId asker, std::vector<std::byte>* out, uint64_t* contained) const;
+  void find_group_named(std::string_view key, std::vector<std::byte>* out,
+                        uint64_t* contained) const;
+  void find_own(const PlacementGroup& group, std::vector<std::byte>* out,
+                uint64_t* contained) const;
+
   // node_streams.cpp
   void open_stream(Task* task);
   Stream* find_stream(ObjectId handle);
@@ -364,8 +398,8 @@ class BOLIDE_API Node : public Client,
   Status set_value(ObjectEntry* entry, ipc::Reader& in, const ipc::ValueHeader& header,
                    ClientId owner);
   sched::Need need_of(Quantities quantities);
-  void define(uint64_t key, Quantities need, const Quantities* kept,
-              const EnvironmentName& environment);
+  Status define(uint64_t key, Quantities need, const Quantities* kept,
+                const EnvironmentName& environment, GroupPlace place);
 
   // node_pump.cpp
   void drain_releases();
@@ -452,6 +486,8 @@ class BOLIDE_API Node : public Client,
   std::unordered_map<uint64_t, std::unique_ptr<Actor>> actors_;
   std::unordered_map<std::string, Actor*> names_;
   std::vector<ObjectId> unreferenced_;  // actors whose last handle has just gone
+  std::unordered_map<uint64_t, std::unique_ptr<PlacementGroup>> groups_;
+  std::unordered_map<uint64_t, Barred> barred_;  // keys of classes whose tasks fail
   std::unordered_map<uint64_t, std::vector<Task*>> dependents_;
   std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
   std::unordered_map<uint64_t, std::unique_ptr<Stream>> streams_;  // by the consumer's object

@@ -99,6 +99,13 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
                                              ? nullptr
                                              : objects_.table().contained(actor->entry);
   ObjectEntry* class_entry = classes == nullptr ? nullptr : objects_.find(classes->front());
+  const Barred* barring = cls == nullptr ? barred(header.scheduling_class) : nullptr;
+  if (barring != nullptr && actor != nullptr && !actor->submitted) {
+    actor->submitted = true;
+    Task::destroy(task_memory_, task);
+    end_barred_actor(*actor, *barring);
+    return nullptr;
+  }
   if (cls == nullptr || !cls->dedicated || !is_function(class_entry) || actor->submitted ||
       !arguments_exist(task)) {
     Task::destroy(task_memory_, task);
@@ -113,7 +120,7 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
   header.scheduling_class = header.function;
   header.function = class_entry->id.value;
   header.returns = 0;
-  header.flags = ipc::kActorCreation | (header.flags & ipc::kTraced);
+  header.flags = ipc::kActorCreation | (header.flags & (ipc::kTraced | ipc::kCaptures));
   task->cls = cls;
   task->function = class_entry;
   book(task, nullptr);
@@ -124,11 +131,10 @@ Result<ObjectEntry*> Node::admit_creation(Task* task) {
     actor->detached = true;
     ++actor->entry->refs;
   }
-  if (!scheduler_.ledger().feasible(cls->need)) {
+  if (!scheduler_.feasible(*cls)) {
     end_actor(*actor, SystemErrorKind::kActorUnschedulable,
               describe(*actor) + " needs " + scheduler_.ledger().describe(cls->need) +
-                  ", and this node lacks " + scheduler_.ledger().missing(cls->need) +
-                  ". Start the runtime with more, e.g. bolide.init(resources={...}), or ask for "
+                  ", and " + lack(*cls) + ". Start the runtime with more, e.g. bolide.init(resources={...}), or ask for "
                   "less in the actor's options.");
     return nullptr;
   }
@@ -262,6 +268,15 @@ std::vector<std::byte> Node::answer(ipc::QueryKind kind, std::string_view text, 
       break;
     case ipc::QueryKind::kAssigned:
       tell_assigned(asker, &out);
+      break;
+    case ipc::QueryKind::kGroups:
+      tell_groups(&out);
+      break;
+    case ipc::QueryKind::kFindGroup:
+      find_group_named(text, &out, contained);
+      break;
+    case ipc::QueryKind::kOwnGroup:
+      tell_own_group(asker, &out, contained);
       break;
   }
   return out;

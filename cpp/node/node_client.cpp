@@ -56,36 +56,11 @@ Result<ObjectEntry*> Node::submit(const SubmitRequest& request) {
   return first;
 }
 
-Status Node::define_class(uint64_t key, Quantities need, const Quantities* kept,
-                          const EnvironmentName& environment) {
-  MutexLock lock(mutex_);
-  define(key, need, kept, environment);
-  return Status();
-}
-
-sched::Need Node::need_of(Quantities quantities) {
-  sched::Need need;
-  for (const auto& [name, amount] : quantities) {
-    need.push_back({scheduler_.ledger().intern(name), amount});
-  }
-  std::sort(need.begin(), need.end(),
-            [](const auto& a, const auto& b) { return a.resource < b.resource; });
-  return need;
-}
-
-void Node::define(uint64_t key, Quantities need, const Quantities* kept,
-                  const EnvironmentName& environment) {
-  if (scheduler_.cls(key) != nullptr) return;
-  sched::SchedulingClass* cls = kept == nullptr
-                                    ? scheduler_.define(key, need_of(need))
-                                    : scheduler_.define_dedicated(key, need_of(need), need_of(*kept));
-  sched::Scheduler::belongs(*cls, define_environment(environment));
-}
-
 // book_value does what is special about the value that an object was put with: a function, an
 // actor. On an error the object is as if it had not been put.
 Status Node::book_value(ObjectEntry* entry, ClientId owner) {
   if ((entry->value_flags & ipc::kFunction) != 0) ++functions_;
+  if ((entry->value_flags & ipc::kGroup) != 0) return declare_group(entry);
   if ((entry->value_flags & ipc::kActor) == 0) return Status();
   return declare_actor(entry, owner);
 }

@@ -102,6 +102,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
       return on_kill(link, in);
     case RecordType::kQuery:
       return on_query(link, in);
+    case RecordType::kRemoveGroup:
+      return on_remove_group(link, in);
     case RecordType::kFreeSpan: {
       const auto where = in.take<Location>();
       auto& spans = link.jumbo_spans;
@@ -340,29 +342,6 @@ Status Node::on_hand_back(WorkerLink& link, ipc::Reader& in) {
     scheduler_.forget(task);
     fail_cancelled(task);
   }
-  return Status();
-}
-
-Status Node::on_define_class(WorkerLink&, ipc::Reader& in) {
-  const auto header = in.take<ipc::ClassHeader>();
-  const auto* description = reinterpret_cast<const char*>(in.bytes(header.environment_bytes));
-  if (!in.ok() || header.entries > 1024) return malformed("a scheduling class");
-  const uint32_t kept_entries = header.kept == ipc::kPooled ? 0 : header.kept;
-  if (kept_entries > 1024) return malformed("a scheduling class");
-  std::vector<std::pair<std::string, int64_t>> need;
-  std::vector<std::pair<std::string, int64_t>> kept;
-  for (uint32_t i = 0; i < header.entries + kept_entries; ++i) {
-    const auto entry = in.take<ipc::ResourceEntry>();
-    const std::byte* name = in.bytes(entry.name_bytes);
-    if (!in.ok() || entry.amount <= 0) return malformed("a scheduling class");
-    (i < header.entries ? need : kept)
-        .emplace_back(std::string(reinterpret_cast<const char*>(name), entry.name_bytes),
-                      entry.amount);
-  }
-  const Quantities keeps = kept;
-  const std::string_view environment(description, header.environment_bytes);
-  define(header.scheduling_class, need, header.kept == ipc::kPooled ? nullptr : &keeps,
-         {header.environment, environment});
   return Status();
 }
 

@@ -7,6 +7,10 @@
 namespace bolide::node {
 // task_lost: the worker died while it ran this task.
 void Node::task_lost(Task* task, const std::string& how, int pid, const MemoryDeath* memory) {
+  if (task->ungrouped) {
+    fail_ungrouped(task);
+    return;
+  }
   if (task->killed) {
     fail(task, SystemErrorKind::kWorkerCrashed,
          "The worker process (pid " + std::to_string(pid) + ") that ran the task '" +
@@ -69,6 +73,8 @@ Status Node::on_retryable(WorkerLink& link, WorkerLink::Outstanding* entry,
   if ((result.flags & ipc::kLeaving) != 0) part_with(link);
   if (task->cancelled) {
     fail(task, SystemErrorKind::kTaskCancelled, cancellation_text(task, "was running"));
+  } else if (task->ungrouped) {
+    fail_ungrouped(task);
   } else {
     retry(task);
   }

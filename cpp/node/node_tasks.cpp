@@ -32,7 +32,9 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
   const uint64_t key = task->header.scheduling_class;
   task->cls = key == sched::kDefaultClass ? scheduler_.default_class() : scheduler_.cls(key);
   task->function = objects_.find(ObjectId{task->header.function});
-  if (task->cls == nullptr || task->cls->dedicated || !is_function(task->function) ||
+  const Barred* barring = task->cls == nullptr ? barred(key) : nullptr;
+  const bool runs = task->cls == nullptr ? barring != nullptr : !task->cls->dedicated;
+  if (!runs || !is_function(task->function) ||
       !arguments_exist(task)) {
     Task::destroy(task_memory_, task);
     return Status(Code::kInvalid,
@@ -41,6 +43,8 @@ Result<ObjectEntry*> Node::admit(Task* task, WorkerLink* submitter, bool unwante
   ObjectEntry* first = book(task, submitter);
   if (unwanted) {
     fail_cancelled(task);
+  } else if (barring != nullptr) {
+    fail_barred(task, *barring);
   } else if (await_dependencies(task)) {
     make_ready(task);
   }
@@ -148,10 +152,12 @@ sched::Task* Node::awaited_by(sched::Worker& worker, sched::SchedulingClass& cls
 }
 
 void Node::warn_infeasible(sched::SchedulingClass& cls) {
-  const sched::Ledger& ledger = scheduler_.ledger();
-  warnings_.push_back("A task needs " + ledger.describe(cls.need) +
-                      " and can never run on this node: it lacks " + ledger.missing(cls.need) +
-                      ". Start the runtime with more (num_cpus, num_gpus or resources of "
+  if (cls.group != nullptr && cls.group->state == sched::GroupState::kImpossible) return;  // told
+  const std::string where =
+      cls.group == nullptr ? "on this node: it lacks " + scheduler_.ledger().missing(cls.need)
+                           : "in its placement group: " + lack(cls);
+  warnings_.push_back("A task needs " + scheduler_.ledger().describe(cls.need) +
+                      " and can never run " + where + ". Start the runtime with more (num_cpus, num_gpus or resources of "
                       "bolide.init), or ask for less in the task's options.");
   service_->push(0);
 }

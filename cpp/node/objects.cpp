@@ -97,6 +97,7 @@ void Objects::free_all(ObjectEntry* first) {
     }
     if ((entry->value_flags & ipc::kFunction) != 0) owner_.function_freed(entry->id);
     if ((entry->value_flags & ipc::kActor) != 0) owner_.actor_freed(entry->id);
+    if ((entry->value_flags & ipc::kGroup) != 0) owner_.group_freed(entry->id);
     if ((entry->value_flags & ipc::kStream) != 0) owner_.stream_freed(entry->id);
     if (entry->holding == Holding::kStored) {
       if (!entry->presence.is_away()) free_bytes(entry->id, entry->where);

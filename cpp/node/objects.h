@@ -42,6 +42,7 @@ class ObjectsOwner {
   virtual void store_changed() = 0;
   virtual void function_freed(ObjectId function) = 0;
   virtual void actor_freed(ObjectId actor) = 0;
+  virtual void group_freed(ObjectId group) = 0;
   virtual void stream_freed(ObjectId stream) = 0;
 };
 

@@ -25,12 +25,14 @@ enum class SystemErrorKind : uint32_t {
   kEndOfStream = 8,
   kOutOfDisk = 9,
   kOutOfMemory = 10,
+  kTaskGroupRemoved = 11,
   kActorDied = 16,
   kActorUnavailable = 17,
   kActorUnschedulable = 18,
   kActorInitFailed = 19,  // the constructor raised: its error as the binding packs it, no sentence
   kActorOutOfMemory = 20,
   kActorRuntimeEnv = 21,  // its environment could not be set up
+  kActorGroupRemoved = 22,
 };
 
 inline std::string encode_system_error(SystemErrorKind kind, std::string_view text) {

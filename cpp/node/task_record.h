@@ -23,6 +23,7 @@ struct Task : sched::Task {
   uint32_t stream_limit = 0;  // of one that yields: items that it may be ahead; 0: no limit
   bool cancelled = false;  // it had begun by then; it is not run again
   bool killed = false;     // its worker was killed for that
+  bool ungrouped = false;  // its worker was killed because its placement group was removed
   uint8_t starved = 0;     // times that it was killed because the machine ran low on memory
   bool recursive = false;  // what it starts before it is interrupted is cancelled too
   uint8_t size_class = 0;  // of its block in the pool

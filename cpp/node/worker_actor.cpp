@@ -69,6 +69,15 @@ Status WorkerClient::kill_actor(ObjectId actor, bool no_restart) {
   return Status();
 }
 
+Status WorkerClient::remove_group(ObjectId group) {
+  MutexLock lock(mutex_);
+  const ipc::GroupRecord record{group.value};
+  push(RecordType::kRemoveGroup, sizeof record,
+       [&](std::byte* to) { ipc::Writer(to).put(record); });
+  publish(Urgency::kAlways);
+  return Status();
+}
+
 Result<ObjectEntry*> WorkerClient::query(ipc::QueryKind kind, std::string_view text) {
   MutexLock lock(mutex_);
   flush_releases();  // what was just dropped may have had the name

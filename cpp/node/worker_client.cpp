@@ -220,17 +220,18 @@ void WorkerClient::cancel(ObjectEntry* entry, bool force, bool recursive) {
 }
 
 Status WorkerClient::define_class(uint64_t key, Quantities need, const Quantities* kept,
-                                  const EnvironmentName& environment) {
+                                  const EnvironmentName& environment, GroupPlace place) {
   std::vector<std::pair<std::string, int64_t>> entries(need.begin(), need.end());
   if (kept != nullptr) entries.insert(entries.end(), kept->begin(), kept->end());
   const std::string_view description = environment.description;
   const ipc::ClassHeader header{
       key,
       environment.key,
+      place.group,
+      place.bundle,
       static_cast<uint32_t>(description.size()),
       static_cast<uint32_t>(need.size()),
-      kept == nullptr ? ipc::kPooled : static_cast<uint32_t>(kept->size()),
-      0};
+      kept == nullptr ? ipc::kPooled : static_cast<uint32_t>(kept->size())};
   uint64_t size = sizeof header + ipc::align8(description.size());
   for (const auto& [name, amount] : entries) {
     size += sizeof(ipc::ResourceEntry) + ipc::align8(name.size());

@@ -141,7 +141,8 @@ class BOLIDE_API WorkerClient : public Client {
   // Client
   Result<ObjectEntry*> submit(const SubmitRequest& request) override;
   Status define_class(uint64_t key, Quantities need, const Quantities* kept,
-                      const EnvironmentName& environment) override;
+                      const EnvironmentName& environment, GroupPlace place) override;
+  Status remove_group(ObjectId group) override;
   ObjectEntry* stream_next(ObjectEntry* stream, uint64_t taken) override;
   void cancel(ObjectEntry* entry, bool force, bool recursive) override;
   bool is_actor_call(ObjectEntry*) override { return false; }

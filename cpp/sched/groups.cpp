@@ -25,7 +25,11 @@ Need sum_of(const std::vector<Bundle>& bundles) {
     for (const Quantity& q : bundle.need) {
       const auto same = [&](const Quantity& other) { return other.resource == q.resource; };
       const auto it = std::find_if(sum.begin(), sum.end(), same);
-      it == sum.end() ? sum.push_back(q) : static_cast<void>(it->amount += q.amount);
+      if (it == sum.end()) {
+        sum.push_back(q);
+      } else {
+        it->amount = std::min(it->amount + q.amount, kMostAmount);
+      }
     }
   }
   return sum;

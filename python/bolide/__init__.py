@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FunctionID,
         JobID,
         NodeID,
+        PlacementGroupID,
         TaskID,
         UniqueID,
         WorkerID,
@@ -60,6 +61,7 @@ __all__ = [
     "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "PlacementGroupID",
     "TaskID",
     "UniqueID",
     "WorkerID",
@@ -102,8 +104,8 @@ _LATER = {
     "_cancel": ("cancel",),
     "_generators": ("DynamicObjectRefGenerator",),
     "_ids": (
-        "ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID", "TaskID", "UniqueID",
-        "WorkerID",
+        "ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID", "PlacementGroupID", "TaskID",
+        "UniqueID", "WorkerID",
     ),
     "_node_state": ("available_resources", "cluster_resources", "nodes", "timeline"),
     "_other_languages": (

@@ -184,8 +184,12 @@ class _Plan:
         if out_of_order is None:
             out_of_order = cls._ray_async or most > 1
         self.in_order = not out_of_order
+        if options.place is not None:
+            from ._place import check_fits
+
+            check_fits(options.place, f"the actor '{name}'", options.placement, options.kept)
         self.needs = (("actor", 1), *options.placement, *options.kept)
-        self.scheduling_class = class_of(self.needs)
+        self.scheduling_class = class_of(self.needs, options.place)
         self.methods = tuple(method.name for method in cls._ray_methods)
 
 
@@ -193,6 +197,12 @@ def _create(cls: ActorClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     options: ActorOptions = cls._ray_options
     exported: Exported = cls._ray_exported
     check_call(exported.name, cls._ray_init, args, kwargs)
+    if _hot.captures():
+        from ._placement import captured
+
+        in_group = captured(cls, options)
+        if in_group is not cls:
+            return in_group.remote(*args, **kwargs)
     plan = cls._ray_made
     if plan is None:
         plan = cls._ray_made = _Plan(cls)
@@ -207,7 +217,7 @@ def _create(cls: ActorClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     try:
         handle = _hot.create_actor(
             value, exported.reference(), plan.info, _class_in_session(plan, options),
-            options.placement, options.kept, spec, args, kwargs, cls,
+            options.placement, options.kept, options.place, spec, args, kwargs, cls,
         )  # fmt: skip
     except ValueError:
         # Another thread may have made it meanwhile.
@@ -228,7 +238,7 @@ def _class_in_session(plan: _Plan, options: ActorOptions) -> tuple[int, int, byt
     from ._runtime_env import of_task
 
     environment, description = of_task(options.runtime_env)
-    return class_of(plan.needs, environment), environment, description
+    return class_of(plan.needs, options.place, environment), environment, description
 
 
 def _check_name(handle: ActorHandle, key: bytes, options: ActorOptions) -> ActorHandle:

@@ -20,12 +20,14 @@ from ._option_checks import (
     counter,
     instance_of,
 )
-from ._options import check_options, units_beside_cpu
+from ._options import check_options, place_of, placed, units_beside_cpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ._place import Place
 
 MAX_CONCURRENCY_ASYNC = 1000  # calls at a time of an actor with coroutine methods, as in Ray
 
@@ -41,14 +43,15 @@ class ActorOptions:
     and what it holds while it lives; `max_restarts`, `max_task_retries`, `max_pending_calls` (-1:
     without limit); `max_concurrency` (None: 1, or 1000 with coroutine methods);
     `concurrency_groups`; `out_of_order` (None: if it runs several calls at a time); `name`,
-    `namespace`, `detached`, `get_if_exists`; `runtime_env`, checked, or None; `stream_limit`, items
-    that its generators may be ahead (-1: any number); `given`, what the user gave, for merging.
+    `namespace`, `detached`, `get_if_exists`; `runtime_env`, checked, or None; `place`, a
+    bolide._place.Place or None; `stream_limit`, items that its generators may be ahead (-1: any
+    number); `given`, what the user gave, for merging.
     """
 
     __slots__ = (
         "concurrency_groups", "detached", "get_if_exists", "given", "kept", "max_concurrency",
         "max_pending_calls", "max_restarts", "max_task_retries", "name", "namespace",
-        "out_of_order", "placement", "runtime_env", "stream_limit",
+        "out_of_order", "place", "placement", "runtime_env", "stream_limit",
     )  # fmt: skip
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -65,14 +68,17 @@ class ActorOptions:
         self.get_if_exists: bool = given.get("get_if_exists", False)
         self.runtime_env: dict[str, Any] | None = given.get("runtime_env") or None
         self.stream_limit: int = given.get("_actor_generator_backpressure_num_objects", -1)
-        self.placement, self.kept = _needs(given)
+        self.place = place_of(given)
+        self.placement, self.kept = _needs(given, self.place)
 
 
-def _needs(given: dict[str, Any]) -> tuple[tuple, tuple]:
+def _needs(given: dict[str, Any], place: Place | None) -> tuple[tuple, tuple]:
     """As in Ray: 1 CPU to be placed and none afterwards, unless resources are asked for; then 1 CPU
     for life if their number is not given."""
     units = units_beside_cpu(given)
     asked = "num_cpus" in given or any(n for name, n in units.items() if name != "memory")
+    if place is not None:
+        units = placed(units, place)
     cpus = given.get("num_cpus", UNITS)
     kept = {"CPU": cpus, **units} if asked else units
     placement = {"CPU": cpus, **units}

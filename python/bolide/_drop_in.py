@@ -109,3 +109,10 @@ class _Same:
 
     def exec_module(self, module: ModuleType) -> None:
         sys.modules[module.__name__] = importlib.import_module(self._target)
+        # What is loaded below it is too: importing that again would set it as an attribute here,
+        # where a function may have its name (util.placement_group).
+        inner = f"{self._target}."
+        for name in [name for name in sys.modules if name.startswith(inner)]:
+            alias = f"{module.__name__}.{name.removeprefix(inner)}"
+            if not any(part.startswith("_") for part in alias.split(".")):
+                sys.modules.setdefault(alias, sys.modules[name])

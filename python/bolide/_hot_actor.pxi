@@ -265,9 +265,10 @@ cdef object call_method(ActorMethod self, PyObject** args, Py_ssize_t n, PyObjec
     """`handle.method.remote`, by the vectorcall convention."""
     cdef Session session = _session
     if session is not self.actor.session or not session.submits:
-        if session is self.actor.session and session.alive:
+        if session is not self.actor.session or not session.alive:
+            raise_closed(self.actor.session)
+        if session.engine is not None:
             return call_by_engine(session, self, args, n, names)
-        raise_closed(self.actor.session)
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:
         check_arguments(self, args, n, names)

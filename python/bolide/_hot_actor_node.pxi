@@ -10,7 +10,7 @@ cdef enum:
     Q_ASSIGNED = 5
 
 
-def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_class, tuple need, tuple kept, object spec, tuple args, dict kwargs, subject):
+def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_class, tuple need, tuple kept, place, object spec, tuple args, dict kwargs, subject):
     """Declares an actor and submits its constructor; its ActorHandle.
 
     Args:
@@ -18,7 +18,7 @@ def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_cla
         cls: the exported class.
         info: the ActorInfo of `value`.
         scheduling_class: its class, and the key and description of the environment of that.
-        need, kept: what the class needs.
+        need, kept, place: what the class needs, and where.
         spec: what the worker must know, sent before the arguments of the constructor.
         args, kwargs: of the constructor.
         subject: an object whose _argument_subject names the arguments in errors.
@@ -39,7 +39,8 @@ def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_cla
         pointers.push_back(<PyObject*> item)
     cdef uint64_t class_key, environment
     class_key, environment, description = scheduling_class
-    if not native.define_actor_class(session.client, class_key, quantities(need), quantities(kept), environment, description):
+    group, bundle = place_numbers(session, place)
+    if not native.define_actor_class(session.client, class_key, quantities(need), quantities(kept), environment, description, group, bundle):
         raise core_error()
     try:
         encoder.encode_value(spec, "the description of an actor")
@@ -59,6 +60,8 @@ def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_cla
         request.returns = 0
         request.max_retries = 0
         request.flags = F_ACTOR_CREATION | session.trace
+        if place is not None and place.captures:
+            request.flags |= F_CAPTURES
         native.submit(session.client, request)
         if native.last_code() != Code.kOk:
             raise core_error()

@@ -11,6 +11,7 @@ cdef enum:
     F_TRACED = 32
     F_DYNAMIC = 64
     F_NEW_DEVICES = 256
+    F_CAPTURES = 512
 
 cdef uint64_t _loading_id = 0  # in a worker: the function whose pickle is being read
 
@@ -173,6 +174,8 @@ cdef class RemoteFunction:
             self.returns = num_returns
         if options.retry_exceptions:
             self.flags |= F_RETRY_EXCEPTIONS
+        if options.place is not None and options.place.captures:
+            self.flags |= F_CAPTURES
         self.max_retries = options.max_retries
         self.scheduling_class = scheduling_class
         self.task_name = b"" if options.name is None else options.name.encode("utf-8", "replace")
@@ -232,6 +235,8 @@ cdef object call_remote(RemoteFunction self, PyObject** args, Py_ssize_t n, PyOb
         session = need_session()
         if session.engine is not None:
             return call_by_engine(session, self, args, n, names)
+        if session.capturing != 0:
+            self = captured(self, self._options)
     cdef uint64_t function = self.exported.ensure(session)
     cdef Py_ssize_t named = 0 if names == NULL else PyTuple_GET_SIZE(<object> names)
     if named != 0 or n < self.fewest or n > self.most:
@@ -345,7 +350,8 @@ cdef int define_class(RemoteFunction self, Session session) except -1:
     from ._remote import class_in_session
     cdef uint64_t environment
     self.scheduling_class, environment, description = class_in_session(self._options)
-    if not native.define_class(session.client, self.scheduling_class, quantities(self._options.resources), environment, description):
+    group, bundle = place_numbers(session, self._options.place)
+    if not native.define_class(session.client, self.scheduling_class, quantities(self._options.resources), environment, description, group, bundle):
         raise core_error()
     self.class_session = session
     return 0

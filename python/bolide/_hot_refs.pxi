@@ -23,7 +23,8 @@ cdef class Session:
     cdef WorkerClient* worker  # in a worker process, else NULL
     cdef object owner
     cdef readonly bint alive
-    cdef bint submits            # it is alive, and calls become tasks of the client
+    cdef bint submits            # it is alive, and calls become tasks of the client, as they are
+    cdef uint32_t capturing      # tasks that run here whose children go into their placement group
     cdef readonly object engine  # bolide.engines.Engine that runs calls instead, or None
     cdef readonly bint forked
     cdef readonly uint64_t id

@@ -102,7 +102,7 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
     session.task_id = task.header.task
     try:
         try:
-            if task.header.flags & (F_NEW_DEVICES | F_TRACED):
+            if task.header.flags & (F_NEW_DEVICES | F_TRACED | F_CAPTURES):
                 prepare(session, &task.header)
             if task.header.name_bytes:
                 session.task_name = task.name[:task.header.name_bytes].decode("utf-8", "replace")
@@ -172,8 +172,8 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
         session.task_id = outer_id
         session.function, session.task_name = outer_function, outer_name
     done = native.now()
-    if task.header.flags & F_TRACED:
-        trace(session, &task.header, began, done, function)
+    if task.header.flags & (F_TRACED | F_CAPTURES):
+        conclude(session, &task.header, began, done, function)
     if ends:
         return done
     if _leaving and session.running == 0:
@@ -183,14 +183,26 @@ cdef int64_t execute(Session session, TaskView* task, int64_t began) except -1:
 
 
 cdef int prepare(Session session, TaskHeader* header) except -1:
-    """What is rare before a task: it has other GPUs than the last one; what it calls is traced too."""
+    """What is rare before a task: it has other GPUs than the last one; what it calls is traced too,
+    or goes into its placement group."""
     cdef vector[DeviceShare] shares
     cdef size_t i
+    if header.flags & F_CAPTURES:
+        begin_capturing(session)  # first: conclude ends it, whatever fails here
     if header.flags & F_NEW_DEVICES:
         shares = session.worker.devices()
         from ._accelerators import show
         show([shares[i].device for i in range(shares.size())])
     session.trace = header.flags & F_TRACED
+    return 0
+
+
+cdef int conclude(Session session, TaskHeader* header, int64_t began, int64_t done, tuple function) except -1:
+    """What is rare after a task. An actor captures for life."""
+    if header.flags & F_TRACED:
+        trace(session, header, began, done, function)
+    if header.flags & F_CAPTURES and not header.flags & F_ACTOR_CREATION:
+        end_capturing(session)
     return 0
 
 

@@ -75,6 +75,18 @@ class ActorID(BaseID):
         return cls(session.to_bytes(8, "big") + actor.to_bytes(8, "big"))
 
 
+class PlacementGroupID(BaseID):
+    """The id of a placement group: its session (8 bytes), the number of its object (10)."""
+
+    __slots__ = ()
+    _SIZE = 18
+
+    @classmethod
+    def of(cls, session: int, group: int) -> PlacementGroupID:
+        """The id of the group with this object in this session."""
+        return cls(session.to_bytes(8, "big") + group.to_bytes(10, "big"))
+
+
 class TaskID(BaseID):
     """The id of a task: what its first return is called, without the last 4 bytes."""
 

@@ -229,9 +229,19 @@ def check_strategy(name: str, value: Any) -> Any:
     if isinstance(value, str):
         if value not in ("DEFAULT", "SPREAD"):
             raise _range_error(name, value, "'DEFAULT' or 'SPREAD'", advice)
-    elif isinstance(value, (int, float, bytes, list, tuple, dict)):
+        return value
+    from ._place import STRATEGIES
+
+    if not isinstance(value, STRATEGIES):
         raise _type_error(name, value, "'DEFAULT' or 'SPREAD'", advice)
     return value
+
+
+def check_placement_group(name: str, value: Any) -> Any:
+    """A PlacementGroup, or "default"."""
+    from ._place import check_group
+
+    return check_group(name, value)
 
 
 def instance_of(wanted: str, *types: type) -> Callable[[str, Any], Any]:

@@ -23,6 +23,7 @@ from ._option_checks import (
     check_lifetime,
     check_memory,
     check_name,
+    check_placement_group,
     check_resources,
     check_retry_exceptions,
     check_returns,
@@ -37,6 +38,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ._place import Place
 
 __all__ = [
     "OPTIONS",
@@ -100,14 +103,14 @@ OPTIONS: dict[str, Option] = {option.name: option for option in (
     Option("resources", "both", "works", check_resources, None, "quantities of custom resources"),
     Option("name", "both", "works", check_text, None, "name for messages, or for get_actor"),
     Option("runtime_env", "both", "works", check_runtime_env, None, "environment of the worker"),
-    Option("scheduling_strategy", "both", "works", check_strategy, "DEFAULT", "where it runs",
-           lambda value: isinstance(value, str)),
+    Option("scheduling_strategy", "both", "works", check_strategy, "DEFAULT", "where it runs"),
     Option("accelerator_type", "both", "works", _named, None, "kind of accelerator to run on"),
     Option("object_store_memory", "both", "later", counter(0, "give bytes"), None, "bytes"),
-    Option("placement_group", "both", "later", anything, "default", "use scheduling_strategy"),
-    Option("placement_group_bundle_index", "both", "later", _infinite, -1, "bundle to run in"),
-    Option("placement_group_capture_child_tasks", "both", "later", _flag, None, "children too",
-           _falsy),
+    Option("placement_group", "both", "works", check_placement_group, "default",
+           "placement group to run in; scheduling_strategy says the same"),
+    Option("placement_group_bundle_index", "both", "works", anything, -1, "bundle to run in"),
+    Option("placement_group_capture_child_tasks", "both", "works", _flag, None,
+           "what it starts runs there too"),
     Option("label_selector", "both", "works", check_selector, None, "labels of the node"),
     Option("fallback_strategy", "both", "later", instance_of("a list", list), None,
            "options to fall back on", _falsy),
@@ -150,6 +153,19 @@ def units_beside_cpu(given: dict[str, Any]) -> dict[str, int]:
     return units
 
 
+def place_of(given: dict[str, Any]) -> Place | None:
+    """Where checked options want a task or actor to run; None: they say nothing special."""
+    strategy = given.get("scheduling_strategy", "DEFAULT")
+    if isinstance(strategy, str) and not any(name in given for name in _PLACING):
+        return None
+    from . import _place
+
+    return _place.place_of(given)
+
+
+_PLACING = ("placement_group", "placement_group_bundle_index")
+
+
 class TaskOptions:
     """What the runtime needs to know about a task, checked and complete.
 
@@ -158,13 +174,14 @@ class TaskOptions:
     without limit); `retry_exceptions` (a bool, or a tuple of classes); `max_calls` (0: without
     limit; for tasks with a GPU 1 by default, so that its memory is freed); `name` (None: the
     function's); `resources`, a tuple of (name, units of 1/10000) sorted by name without
-    zeroes, CPU, GPU and memory included, fit for a dict key; `scheduling_strategy`; `runtime_env`;
-    `plain`, True if all of these are the defaults; `given`, what the user gave, for merging.
+    zeroes, CPU, GPU and memory included, fit for a dict key; `place`, a bolide._place.Place
+    or None; `runtime_env`; `plain`, True if all of these are the defaults; `given`, what the user
+    gave, for merging.
     """
 
     __slots__ = (
-        "_retry_classes", "given", "max_calls", "max_retries", "name", "num_returns", "plain",
-        "resources", "retry_exceptions", "runtime_env", "scheduling_strategy", "stream_limit",
+        "_retry_classes", "given", "max_calls", "max_retries", "name", "num_returns", "place",
+        "plain", "resources", "retry_exceptions", "runtime_env", "stream_limit",
     )  # fmt: skip
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -175,8 +192,10 @@ class TaskOptions:
         self.retry_exceptions: bool | tuple = given.get("retry_exceptions") or False
         self.name: str | None = given.get("name")
         self.runtime_env: Any = given.get("runtime_env") or None
-        self.scheduling_strategy: Any = given.get("scheduling_strategy", "DEFAULT")
+        self.place = place_of(given)
         units = {"CPU": given.get("num_cpus", UNITS), **units_beside_cpu(given)}
+        if self.place is not None:
+            units = placed(units, self.place)
         self.resources = tuple(sorted((name, n) for name, n in units.items() if n))
         self.max_calls: int = given.get("max_calls", 1 if units["GPU"] else 0)
         self._retry_classes: bytes | None = None
@@ -188,7 +207,7 @@ class TaskOptions:
             and not self.retry_exceptions
             and self.name is None
             and self.runtime_env is None
-            and self.scheduling_strategy == "DEFAULT"
+            and (self.place is None or self.place.group is None)
         )
 
     def retry_classes(self) -> bytes:
@@ -260,7 +279,7 @@ def check_options(options: dict[str, Any], scope: str) -> dict[str, Any]:
         if option is None or option.scope not in (scope, "both"):
             raise _unknown(name, option, scope)
         if value is None:
-            checked[name] = None
+            checked[name] = _no_group() if name == "placement_group" else None
             continue
         result = option.check(name, value)
         if option.status == "works":
@@ -272,6 +291,20 @@ def check_options(options: dict[str, Any], scope: str) -> dict[str, Any]:
             raise _unsupported(option, value)
         checked[name] = result
     return checked
+
+
+def _no_group() -> Any:
+    """What `placement_group=None` says: in none, although the task that calls captures."""
+    from ._placement import PlacementGroup
+
+    return PlacementGroup.empty()
+
+
+def placed(units: dict[str, int], place: Place) -> dict[str, int]:
+    """What is needed in that place. A group's bundles have no kinds of accelerators."""
+    if place.group is not None:
+        units = {name: n for name, n in units.items() if not name.startswith("accelerator_type:")}
+    return {**units, **place.resources}
 
 
 def _without_none(given: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._options import TaskOptions
+    from ._place import Place
 
 _PLAIN_CLASS = 0  # one CPU, the job's environment: known to every node without being defined
 _OTHER_CLASS = 1  # one that the first call in a session works out
@@ -109,6 +110,10 @@ def make_remote(exported: Exported, options: TaskOptions) -> RemoteFunction:
             f"num_returns='{options.num_returns}' can only be used with generator functions "
             f"(functions that use 'yield'), but {exported.name!r} is not one."
         )
+    if options.place is not None:
+        from ._place import check_fits
+
+        check_fits(options.place, f"the task '{exported.name}'", options.resources)
     made = RemoteFunction(exported, options, first_class(options), _bounds(exported.function))
     function = exported.function
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__", "__wrapped__"):
@@ -125,18 +130,24 @@ def with_options(function: RemoteFunction, options: dict[str, Any]) -> RemoteFun
     return make_remote(function.exported, normalize_task_options(options, base=function._options))
 
 
-def class_of(resources: tuple[tuple[str, int], ...], environment: int | None = None) -> int:
-    """The key of the scheduling class that needs these resources and this environment: 0 for one
-    CPU and the job's, which None stands for, else a hash.
+def class_of(
+    resources: tuple[tuple[str, int], ...],
+    place: Place | None = None,
+    environment: int | None = None,
+) -> int:
+    """The key of the scheduling class that needs these resources and this environment, there: 0 for
+    one CPU and the job's environment, which None stands for, else a hash.
 
     Equal needs have equal keys in every process of a session, and different ones collide with a
     probability of 2**-63.
     """
-    if resources == (("CPU", 10000),) and environment is None:
+    where = () if place is None else place.key()
+    if resources == (("CPU", 10000),) and environment is None and not where:
         return _PLAIN_CLASS
     import hashlib
 
-    digest = hashlib.blake2b(repr((resources, environment)).encode(), digest_size=8).digest()
+    parts = resources, environment, *where
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") | 1
 
 
@@ -144,18 +155,19 @@ def first_class(options: TaskOptions) -> int:
     """What a function begins with: 0 if it is of the plain class, which needs no definition."""
     if options.runtime_env is not None or _job.current.environment != 0:
         return _OTHER_CLASS
-    return class_of(options.resources)
+    return class_of(options.resources, options.place)
 
 
 def class_in_session(options: TaskOptions) -> tuple[int, int, bytes]:
     """The scheduling class of a function that is not of the plain one; the key and the description
     of its environment."""
     if options.runtime_env is None and _job.current.environment == 0:
-        return class_of(options.resources), 0, b""
+        return class_of(options.resources, options.place), 0, b""
     from ._runtime_env import of_task
 
     environment, description = of_task(options.runtime_env)
-    return class_of(options.resources, environment), environment, description
+    key = class_of(options.resources, options.place, environment)
+    return key, environment, description
 
 
 def _bounds(function: Any) -> tuple[int, int]:

@@ -19,6 +19,7 @@ _BY_KIND = {
     8: exceptions.ObjectRefStreamEndOfStreamError,
     9: exceptions.OutOfDiskError,
     10: exceptions.OutOfMemoryError,
+    11: exceptions.TaskPlacementGroupRemoved,
 }
 _BY_CODE = {
     3: exceptions.ObjectStoreFullError,
@@ -78,6 +79,8 @@ def _of_actor(kind: int, actor: int, rest: bytes) -> Exception:
         return exceptions.OutOfMemoryError(sentence)
     if kind == 21:  # kActorRuntimeEnv
         return exceptions.RuntimeEnvSetupError(sentence)
+    if kind == 22:  # kActorGroupRemoved
+        return exceptions.ActorPlacementGroupRemoved(sentence)
     return exceptions.ActorDiedError(sentence, actor_id)
 
 

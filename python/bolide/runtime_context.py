@@ -68,8 +68,12 @@ class RuntimeContext:
         """The labels of the node: those given to init, and the runtime's own under ray.io/."""
         return _job.current.node_labels()
 
-    def get_placement_group_id(self) -> None:
-        """None: this version has no placement groups."""
+    def get_placement_group_id(self) -> str | None:
+        """The id of the placement group in which this runs; None outside of groups."""
+        from ._placement import get_current_placement_group
+
+        group = get_current_placement_group()
+        return None if group is None else group.id.hex()
 
     def get_session_name(self) -> str:
         """A name for the session of the driver."""

@@ -37,6 +37,7 @@ class Owner final : public ObjectsOwner {
   void store_changed() override {}
   void function_freed(ObjectId function) override { functions.push_back(function); }
   void actor_freed(ObjectId actor) override { actors.push_back(actor); }
+  void group_freed(ObjectId group) override { groups.push_back(group); }
   void place_freed(ObjectId object, store::SpillPlace) override { places.push_back(object); }
   void stream_freed(ObjectId stream) override { streams.push_back(stream); }
 
@@ -44,6 +45,7 @@ class Owner final : public ObjectsOwner {
   std::vector<uint32_t> closed;
   std::vector<ObjectId> functions;
   std::vector<ObjectId> actors;
+  std::vector<ObjectId> groups;
   std::vector<ObjectId> places;
   std::vector<ObjectId> streams;
 };

@@ -176,6 +176,7 @@ class StoreWorld : public ObjectsOwner, public MoverOwner, public SpillerOwner {
   void store_changed() override {}
   void function_freed(ObjectId) override {}
   void actor_freed(ObjectId) override {}
+  void group_freed(ObjectId) override {}
   void stream_freed(ObjectId) override {}
 
   // MoverOwner

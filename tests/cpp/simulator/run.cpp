@@ -115,7 +115,7 @@ void Run::program() {
       {kDisk, {{"CPU", sched::kUnit / 4}, {"disk", sched::kUnit}}},
       {kAll, {{"CPU", cpus}}}};
   for (const auto& [key, need] : classes) {
-    if (!node_->define_class(key, need, nullptr, {}).is_ok()) fail("no class");
+    if (!node_->define_class(key, need, nullptr, {}, {}).is_ok()) fail("no class");
   }
   drive();
   if (settings_.stop_after == 0) {

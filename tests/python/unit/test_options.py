@@ -31,11 +31,7 @@ def test_the_default_is_one_cpu_and_three_retries():
     assert options.resources == (("CPU", 10_000),)
     assert (options.num_returns, options.max_retries, options.retry_exceptions) == (None, 3, False)
     assert (options.stream_limit, options.max_calls) == (0, 0)
-    assert (options.name, options.runtime_env, options.scheduling_strategy) == (
-        None,
-        None,
-        "DEFAULT",
-    )
+    assert (options.name, options.runtime_env, options.place) == (None, None, None)
     assert options.plain
     assert normalize_task_options({}) is options
 
