@@ -62,6 +62,8 @@ ACTOR_SYNC = "actor: call, get it"
 ACTOR_ASYNC = "actor: 100,000 calls in flight"
 ACTOR_MANY = "actors: 4 tasks call 4 actors"
 ACTOR_SUSPENDED = "actor: 1,000 coroutines that suspend"
+GRAPH_EDGE = "compiled graph of 3 actors: 10,000 in flight, one edge"
+GRAPH_SYNC = "compiled graph of 3 actors: execute, get it, one edge"
 ACTOR_CREATION = "actors: creation of one of 1,000"
 ACTOR_MEMORY = "actors: memory of 1,000"
 
@@ -115,6 +117,8 @@ BUDGETS: dict[str, Budget] = {
     ACTOR_SYNC: Budget(PLAIN_CALL, 60, ray="30,000"),
     ACTOR_ASYNC: Budget(PLAIN_CALL, 20, ray="9,600"),
     ACTOR_MANY: Budget(PLAIN_CALL),
+    GRAPH_EDGE: Budget(PLAIN_CALL, 25),
+    GRAPH_SYNC: Budget(PLAIN_CALL),
     ACTOR_SUSPENDED: Budget("asyncio and 15 plain calls", 1.3),  # 1.3 x asyncio + 20 plain calls
     ACTOR_CREATION: Budget(MICROSECOND, 10_000),
     ACTOR_MEMORY: Budget("MiB", 4096),

@@ -10,7 +10,7 @@ from ._runtime import init, is_initialized, shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import actor, exceptions, runtime_context, util
+    from . import actor, dag, exceptions, runtime_context, util
     from ._accelerators import get_gpu_ids
     from ._actor import get_actor, kill, method
     from ._arrays import array, empty, zeros
@@ -72,6 +72,7 @@ __all__ = [
     "client",
     "cluster_resources",
     "cpp_function",
+    "dag",
     "empty",
     "exceptions",
     "get",
@@ -115,7 +116,7 @@ _LATER = {
     "executor": ("Executor",),
     "runtime_context": ("get_runtime_context",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "exceptions", "runtime_context", "util")
+_SUBMODULES = ("actor", "dag", "exceptions", "runtime_context", "util")
 
 
 def __getattr__(name: str) -> object:

@@ -122,6 +122,21 @@ class ActorClass:
         made = self.options(**options) if options else self
         return made.remote(*(args or ()), **(kwargs or {}))
 
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """A node of a graph that makes an actor when the graph is executed: see bolide.dag.
+
+        Args:
+            *args, **kwargs: of the constructor; nodes among them stand for their values.
+
+        Returns:
+            A bolide.dag.ClassNode.
+
+        Follows Ray's page "ray.actor.ActorClass.bind".
+        """
+        from .dag import ClassNode
+
+        return ClassNode(self, args, kwargs)
+
     def __reduce__(self) -> tuple[Any, ...]:
         from ._export import reduce_actor_class
 

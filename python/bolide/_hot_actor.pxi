@@ -179,6 +179,25 @@ cdef class ActorMethod:
         method = self.options(**options) if options else self
         return method.remote(*(args or ()), **(kwargs or {}))
 
+    def bind(self, *args, **kwargs):
+        """A node of a graph that calls this method when the graph is executed: see bolide.dag.
+
+        Args:
+            *args, **kwargs: as the method takes them; nodes among them stand for their values.
+
+        Returns:
+            A bolide.dag.ClassMethodNode.
+
+        Follows Ray's page "ray.actor.ActorMethod.bind".
+        """
+        from .dag import ClassMethodNode
+        return ClassMethodNode(self, args, kwargs)
+
+    @property
+    def _actor(self):
+        """A handle of the actor."""
+        return make_handle(self.actor)
+
     def __reduce__(self):
         return _rebuild_method, (make_handle(self.actor), self._info.name, self._options)
 

@@ -209,6 +209,20 @@ cdef class RemoteFunction:
         from ._remote import with_options
         return with_options(self, options)
 
+    def bind(self, *args, **kwargs):
+        """A node of a graph that calls this function when the graph is executed: see bolide.dag.
+
+        Args:
+            *args, **kwargs: as the function takes them; nodes among them stand for their values.
+
+        Returns:
+            A bolide.dag.FunctionNode.
+
+        Follows Ray's page "Lazy Computation Graphs with the Ray DAG API".
+        """
+        from .dag import FunctionNode
+        return FunctionNode(self, args, kwargs)
+
     def _check_arguments(self, args, kwargs):
         from ._export import check_signature
         check_signature(self.exported.function, self.exported.name, args, kwargs)
