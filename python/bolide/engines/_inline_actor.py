@@ -180,13 +180,14 @@ class Instance:
 
     def kill(self, no_restart: bool) -> None:
         """Ends it, or makes it anew."""
-        if self.death is not None:
-            return
-        if no_restart or self._restarts == 0:
-            self.actor.graceful = False
-            self._die(_DIED, self._sentence("it was killed by kill()."), killed=True)
-            return
-        self._start_again()
+        with self._state:
+            if self.death is not None:
+                return
+            if no_restart or self._restarts == 0:
+                self.actor.graceful = False
+                self._die(_DIED, self._sentence("it was killed by kill()."), killed=True)
+            else:
+                self._start_again()
 
     def ended_by(
         self, error: BaseException, name: str, in_constructor: bool = False

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bolide
+from bolide import _runtime
 from bolide.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -343,3 +344,23 @@ def test_a_coroutine_is_cancelled_also_right_after_its_call(local, signal):
         local.cancel(ref)
         with pytest.raises(TaskCancelledError):
             local.get(ref, timeout=30)
+
+
+def test_what_ran_later_leaves_no_objects(local, signal, stats, eventually):
+    local.get([signal.note.remote(0), add.remote(1)])
+    gc.collect()
+    before = stats()["objects"]
+    waiting = [signal.wait.remote(np.zeros(100_000)) for _ in range(20)]
+    sums = [add.remote(ref, b=ref) for ref in waiting]
+    items = signal.count.options(_generator_backpressure_num_objects=3).remote(50)
+    taken = [local.get(ref) for ref in items]
+    assert taken == list(range(50))
+    for ref in waiting[:5]:
+        local.cancel(ref)
+    signal.send.remote()
+    local.wait(sums, num_returns=20)
+    abandoned = signal.count.options(_generator_backpressure_num_objects=1).remote(1 << 40)
+    next(abandoned)
+    del waiting, sums, items, ref, abandoned
+    eventually(lambda: stats()["objects"], before)
+    assert _runtime._node.audit()
