@@ -6,6 +6,7 @@ remembered result would be a wrong one; memory is measured in a process of its o
 
 from __future__ import annotations
 
+import ctypes
 import time
 
 import numpy as np
@@ -41,6 +42,13 @@ MAKE = {
 def are_equal(got: list, made: list) -> bool:
     """Whether two lists of values, or of arrays, are."""
     return all(np.array_equal(a, b) for a, b in zip(got, made, strict=True))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def touched_memory() -> None:
+    """What one repetition has freed stays with this process: the next one finds it touched."""
+    trim_threshold = -1  # M_TRIM_THRESHOLD of malloc.h
+    ctypes.CDLL(None).mallopt(trim_threshold, 1 << 30)
 
 
 @pytest.mark.parametrize("kind", (*SMALL_KINDS, *KILOBYTE))

@@ -37,7 +37,7 @@ bool Spiller::make_room(uint64_t missing, Nanos now) {
       kept += chunk.touched;
     }
   }
-  if (now >= failed_at_ + kTryAgain) coming += spill(std::move(chunks), goal, coming + kept);
+  if (now >= failed_at_ + kTryAgain) coming += spill(chunks, goal, coming + kept);
   return is_coming_ = coming > 0;
 }
 
@@ -57,17 +57,35 @@ uint64_t Spiller::expected(const std::vector<ChunkInfo>& chunks, Nanos now) {
   return coming;
 }
 
-uint64_t Spiller::spill(std::vector<ChunkInfo> chunks, uint64_t goal, uint64_t coming) {
-  std::sort(chunks.begin(), chunks.end(),
-            [](const ChunkInfo& a, const ChunkInfo& b) { return a.changed < b.changed; });
-  uint64_t begun = 0;
+uint64_t Spiller::spill(const std::vector<ChunkInfo>& chunks, uint64_t goal, uint64_t coming) {
+  if (coming >= goal) return 0;
+  struct Candidate {
+    uint64_t rank, changed;
+    ChunkId chunk;
+    uint64_t touched;
+    auto operator<=>(const Candidate&) const = default;
+  };
+  std::vector<Candidate> candidates;
   for (const ChunkInfo& chunk : chunks) {
-    if (coming + begun >= goal) break;
     if (chunk.live == 0 || mover_.is_moving(chunk.id)) continue;
-    if (mover_.evacuate(chunk.id, Mover::Target::kDisk)) begun += chunk.touched;
+    candidates.push_back({rank_of(chunk), chunk.changed, chunk.id, chunk.touched});
+  }
+  std::sort(candidates.begin(), candidates.end());
+  uint64_t begun = 0;
+  for (const Candidate& candidate : candidates) {
+    if (coming + begun >= goal) break;
+    if (mover_.evacuate(candidate.chunk, Mover::Target::kDisk)) begun += candidate.touched;
     if (failed_at_ >= looked_at_) break;  // the disk takes nothing now
   }
   return begun;
+}
+
+uint64_t Spiller::rank_of(const ChunkInfo& chunk) const {
+  const auto sole = objects_.registry().sole_object(chunk.id);
+  const ObjectEntry* entry = sole.has_value() ? objects_.find(*sole) : nullptr;
+  if (entry == nullptr) return 1;
+  if (entry->refs > 1) return 2;
+  return objects_.place_of(entry) == nullptr ? 1 : 0;
 }
 
 void Spiller::write_failed(const Status& why, Nanos now) {

@@ -1,8 +1,10 @@
 // spiller: what happens when memory is short: values go to the disk, and come back when somebody
 // asks for them.
 //
-// Memory goes back by whole chunks only, so chunks are emptied, those first in which nothing has
-// changed for the longest time; the mover does that as it moves objects. More goes than is missing
+// Memory goes back by whole chunks only, so chunks are emptied; the mover does that as it moves
+// objects. Those come first in which nothing has changed for the longest time; but an object that
+// lies alone in its chunk comes later if somebody beside one holder needs it, as a task that waits,
+// and earlier if it lies on the disk already, so that it need not be written. More goes than is missing
 // now, since producers that wait for room come in crowds. An empty chunk stays with its writer as
 // long as enough is on its way for the others: its memory is warm, and the writer is often one of
 // those who wait. What is read or viewed stays. Nothing is written before memory is short. What has come back keeps its place on the disk, and need not be
@@ -97,7 +99,8 @@ class BOLIDE_API Spiller {
   };
 
   uint64_t expected(const std::vector<store::ChunkInfo>& chunks, Nanos now);
-  uint64_t spill(std::vector<store::ChunkInfo> chunks, uint64_t goal, uint64_t coming);
+  uint64_t spill(const std::vector<store::ChunkInfo>& chunks, uint64_t goal, uint64_t coming);
+  uint64_t rank_of(const store::ChunkInfo& chunk) const;
   bool start_read(const Return& item, const store::Slot& slot);
   void finish_read(ObjectId object, const store::Slot& slot, const Status& read);
   void end(ObjectId object);

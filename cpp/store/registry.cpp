@@ -152,6 +152,14 @@ std::vector<Lodger> Registry::objects(ChunkId id) const {
   return all;
 }
 
+std::optional<ObjectId> Registry::sole_object(ChunkId id) const {
+  const auto found = chunks_.find(id);
+  if (found == chunks_.end() || found->second.objects.size() != 1) return std::nullopt;
+  ObjectId sole{0};
+  found->second.objects.for_each([&sole](uint64_t object, uint64_t) { sole = ObjectId{object}; });
+  return sole;
+}
+
 std::vector<ChunkId> Registry::orphan(ClientId owner) {
   // All chunks are looked at: there are some thousands at most, and deaths are rare.
   std::vector<ChunkId> closed;

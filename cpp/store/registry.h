@@ -124,6 +124,9 @@ class BOLIDE_API Registry {
   // objects lists what lies in a chunk, in the order of the offsets.
   std::vector<Lodger> objects(ChunkId id) const;
 
+  // sole_object is the one that lies alone in a chunk; nullopt: there are none, or several.
+  std::optional<ObjectId> sole_object(ChunkId id) const;
+
   // orphan is called once the dead owner's ring has been drained. Chunks without live bytes are
   // closed and returned, the others go with their last object.
   std::vector<ChunkId> orphan(ClientId owner);

@@ -47,6 +47,25 @@ TEST_CASE("spiller: what has not changed for the longest time goes first, and so
   CHECK(world.is_valid());
 }
 
+TEST_CASE("spiller: what somebody waits for goes last, what lies on the disk already first") {
+  StoreWorld world(80 * kMiB);
+  const auto all = put_many(world, kAnn, 15, 5 * kMiB);
+  for (size_t i = 0; i < 5; ++i) ++all[i]->refs;  // tasks wait for the oldest
+  CHECK(world.spill(5 * kMiB));
+  CHECK_FALSE(is_away(all[0]));
+  CHECK(is_away(all[5]));
+  CHECK(world.fetch(all[5]));  // now it is the youngest
+  const uint64_t written = world.mover.bytes_spilled();
+  world.spill(5 * kMiB);
+  CHECK(is_away(all[5]));
+  CHECK(world.mover.bytes_spilled() <= written + 10 * kMiB);
+  for (size_t i = 0; i < 5; ++i) {
+    CHECK_FALSE(is_away(all[i]));
+    --all[i]->refs;
+  }
+  CHECK(world.is_valid());
+}
+
 TEST_CASE("spiller: what comes back is what went, whatever its size") {
   StoreWorld world(200 * kMiB);
   std::vector<ObjectEntry*> all;
