@@ -17,6 +17,7 @@ from .placement_group import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import iter
     from .actor_group import ActorGroup
     from .actor_pool import ActorPool
     from .check_serialize import inspect_serializability
@@ -34,6 +35,7 @@ __all__ = [
     "get_node_ip_address",
     "get_placement_group",
     "inspect_serializability",
+    "iter",
     "list_named_actors",
     "log_once",
     "map_unordered",
@@ -50,11 +52,14 @@ _LATER = {
     "debug": ("disable_log_once_globally", "enable_periodic_logging", "log_once"),
     "serialization": ("deregister_serializer", "register_serializer"),
 }
+_SUBMODULES = ("iter",)
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     for module, names in _LATER.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
