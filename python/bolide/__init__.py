@@ -10,7 +10,7 @@ from ._runtime import init, is_initialized, shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import actor, dag, exceptions, runtime_context, util
+    from . import actor, dag, exceptions, experimental, runtime_context, util
     from ._accelerators import get_gpu_ids
     from ._actor import get_actor, kill, method
     from ._arrays import array, empty, zeros
@@ -75,6 +75,7 @@ __all__ = [
     "dag",
     "empty",
     "exceptions",
+    "experimental",
     "get",
     "get_actor",
     "get_gpu_ids",
@@ -116,7 +117,7 @@ _LATER = {
     "executor": ("Executor",),
     "runtime_context": ("get_runtime_context",),
 }  # fmt: skip
-_SUBMODULES = ("actor", "dag", "exceptions", "runtime_context", "util")
+_SUBMODULES = ("actor", "dag", "exceptions", "experimental", "runtime_context", "util")
 
 
 def __getattr__(name: str) -> object:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ._environments import Environments
 
 
+_BAR = "__ray_tqdm_magic_token__"  # bolide.experimental.tqdm_ray.MARK, without importing that
+
+
 class Service:
     """One thread for one node; made by init, stopped by shutdown."""
 
@@ -61,9 +64,15 @@ class Service:
         with self._print_lock:
             try:
                 for stream, _pid, text in self._node.take_output():
+                    line = text.decode("utf-8", "replace")
+                    if _BAR in line and _draw_bar(line):
+                        continue
+                    bars = sys.modules.get("bolide.experimental.tqdm_ray")
+                    if bars is not None:
+                        bars.instance().hide_bars()
                     out = sys.stdout if stream == 1 else sys.stderr
                     if out is not None:
-                        _write_line(out, text.decode("utf-8", "replace"))
+                        _write_line(out, line)
             finally:
                 self._node.output_printed()
 
@@ -87,6 +96,13 @@ class Service:
         finally:
             self.print_output()
             self._ended.release()
+
+
+def _draw_bar(line: str) -> bool:
+    """Whether a line of a worker is a progress bar, which is then drawn."""
+    from .experimental import tqdm_ray
+
+    return tqdm_ray.take_line(line)
 
 
 def _write_line(out: object, line: str) -> None:

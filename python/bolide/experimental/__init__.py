@@ -1,0 +1,1 @@
+"""What Ray calls experimental: progress bars of tasks (`tqdm_ray`)."""
