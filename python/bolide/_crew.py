@@ -108,7 +108,8 @@ class Crew:
             else:
                 watched = self._take_off(call)
         if not waits:
-            self._start(call, watched)
+            if not self._start(call, watched):
+                self._refill()
         elif look:  # or the thread that submits would keep those from it that make room
             self._sweep()
 
@@ -183,6 +184,7 @@ class Crew:
         self._workers.kill([call.ref for call in calls if call.ref is not None])
         for call in calls:
             self._finish(call, None, error)
+        self._refill()
 
     def close(self) -> None:
         """Lets go of the workers as soon as nothing is queued or in flight."""
@@ -212,12 +214,13 @@ class Crew:
         self._started += 1
         return self._started % self._watch_every == 0
 
-    def _start(self, call: Call, watched: bool) -> None:
+    def _start(self, call: Call, watched: bool) -> bool:
+        """Starts a call that was taken off; False if nothing of it is in flight afterwards."""
         if not call.begin():
             with self.lock:
                 self._flying.pop(call)
                 self._idle.notify_all()
-            return
+            return False
         try:
             ref = self._workers.start(call)
         except BaseException as error:
@@ -225,12 +228,13 @@ class Crew:
             self._finish(call, None, error)
             if not isinstance(error, Exception):
                 raise
-            return
+            return False
         # Whoever sets `watched` meanwhile looks for `ref` afterwards, so one of both sees it.
         call.ref = ref
         if watched or call.watched:
             call.watched = True
             _futures.when_ready(ref, lambda: self._on_ready(call))
+        return True
 
     def _watch(self, call: Call) -> None:
         if call.watched:
@@ -273,9 +277,10 @@ class Crew:
             call.claimed = False
             raise
         self._finish(call, value, error)
+        self._refill()
 
     def _finish(self, call: Call, value: Any, error: BaseException | None) -> None:
-        """Settles a claimed call and starts what waits."""
+        """Settles a claimed call. Starts nothing: many calls that cannot be sent would nest."""
         self._workers.ended(call)
         try:
             call.settle(value, error)
@@ -291,7 +296,6 @@ class Crew:
                 last = self._closing and not self._queue and not self._flying
             if last:
                 self._workers.close()
-            self._refill()
 
     def _refill(self) -> None:
         while self._queue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_a_generator_is_no_result(executor):
 
     with pytest.raises(TypeError, match="generator"):
         executor.submit(numbers).result()
+
+
+def test_many_calls_that_cannot_be_sent(ray, gate):
+    with bolide.Executor(1) as executor:
+        executor.submit(calls.wait_at, gate)
+        futures = [executor.submit(calls.square, threading.Lock()) for _ in range(3000)]
+        gate.open()
+        assert {type(future.exception()) for future in futures} == {TypeError}
 
 
 def test_references_are_arguments(ray, executor):
