@@ -122,14 +122,14 @@ def fire(runtime, path, seconds):
     return rate, memory
 
 
-def test_a1_a_kill_every_200_ms(two, tmp_path):
-    fire(two, str(tmp_path / "attempts"), 10)
+@pytest.mark.slow
+def test_a1_a_kill_every_200_ms_for_a_minute(two, tmp_path):
+    fire(two, str(tmp_path / "attempts"), 60)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("minutes", [1, 10])
 @pytest.mark.timeout(1200)
-def test_a1_a_kill_every_200_ms_for_minutes(two, tmp_path, minutes):
-    rate, memory = fire(two, str(tmp_path / "attempts"), minutes * 60)
+def test_a1_a_kill_every_200_ms_for_ten_minutes(two, tmp_path):
+    rate, memory = fire(two, str(tmp_path / "attempts"), 600)
     assert rate >= 3_000
-    assert minutes < 10 or slope(memory) < 1
+    assert slope(memory) < 1
