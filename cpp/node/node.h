@@ -417,7 +417,7 @@ class BOLIDE_API Node : public Client,
   sched::Environment& define_environment(const EnvironmentName& name);
   Template& template_of(TemplateLink::Command command);
   Status start_template(Template& origin);
-  void read_template(Template& origin);
+  void read_template(Template& origin, bool ended);
   void template_lost(Template& origin);
   void end_unused(Nanos time);
   Nanos unused_until(const Template& origin) const;

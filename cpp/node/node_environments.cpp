@@ -114,7 +114,8 @@ Status Node::start_template(Template& origin) {
   return origin.link.start(origin.command, output_writers_[0].get(), output_writers_[1].get());
 }
 
-void Node::read_template(Template& origin) {
+// read_template handles what it has said; `ended`: its process has, so there is nothing more.
+void Node::read_template(Template& origin, bool ended) {
   bool closed = false;
   while (auto message = origin.link.receive(&closed)) {
     WorkerLink* link = link_of(message->worker);
@@ -131,7 +132,8 @@ void Node::read_template(Template& origin) {
         break;
     }
   }
-  if (closed) template_lost(origin);
+  // Whoever it forked last may hold its end of the socket open for a moment.
+  if (closed || ended) template_lost(origin);
 }
 
 // template_lost: the template died. Its workers live on; from now on each is watched by itself.

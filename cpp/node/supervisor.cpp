@@ -79,7 +79,7 @@ void Node::supervise() {
     }
     for (size_t i = 0; i < watched.size(); ++i) {
       if ((items[2 * i + 3].revents | items[2 * i + 4].revents) == 0) continue;
-      if (watched[i]->link.running()) read_template(*watched[i]);
+      if (watched[i]->link.running()) read_template(*watched[i], items[2 * i + 4].revents != 0);
     }
     for (size_t i = 0; i < orphans.size(); ++i) {
       if (items[first_orphan + i].revents != 0) worker_exited(orphans[i], os::describe_exit(-1));

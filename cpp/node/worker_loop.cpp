@@ -204,7 +204,7 @@ void WorkerClient::on_value(ipc::Reader& in) {
   const std::byte* bytes = stored || size == 0 ? nullptr : in.bytes(size);
   if (!in.ok()) return;
   if ((header.flags & ipc::kFunction) != 0) {
-    if (stored) bytes = views_.resolve(where);
+    if (stored) bytes = header.size <= where.size ? views_.resolve(where) : nullptr;
     if (bytes == nullptr) give_up("bolide: an exported function lies nowhere\n");
     functions_[header.object].assign(bytes, bytes + header.size);
     return;
