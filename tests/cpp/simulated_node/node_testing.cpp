@@ -69,6 +69,12 @@ ObjectEntry* Stage::call(node::Client& client, Work work, const Arguments& given
   request.dependency_count = static_cast<uint32_t>(dependencies.size());
   request.arguments = bytes.data();
   request.argument_bytes = static_cast<uint32_t>(bytes.size());
+  if (given.constructs != nullptr) {
+    request.function = given.constructs->id.value;
+    request.scheduling_class = kConstructors;
+    request.flags = ipc::kActorCreation;
+    request.returns = 0;
+  }
   return client.submit(request).take();
 }
 
@@ -94,6 +100,7 @@ bool Stage::get(WorkerClient& worker, ObjectEntry* entry) {
 
 void Stage::worker_main(WorkerClient::Descriptors descriptors) {
   auto worker = WorkerClient::attach(std::move(descriptors)).take();
+  if (options_.before_tasks) options_.before_tasks(*worker);
   for (;;) {
     TaskView task;
     bool waited = false;
@@ -106,14 +113,16 @@ void Stage::worker_main(WorkerClient::Descriptors descriptors) {
 void Stage::execute(WorkerClient& worker, const TaskView& task) {
   machine_.end_if_dead();
   const uint64_t sequence = task.header.sequence;
+  const uint32_t returns = task.header.returns;
+  if ((task.header.flags & ipc::kActorCreation) != 0) worker.become_actor();
   uint64_t index;
   std::memcpy(&index, task.arguments, sizeof index);
   const Nanos began = now();
   worker.task_taken();
   works_[index](worker);
   const Nanos duration = now() - began;
-  worker.begin_result(sequence, 1, 0);
-  worker.add_inline("done", 4, {}, 0);
+  worker.begin_result(sequence, returns, 0);
+  for (uint32_t i = 0; i < returns; ++i) worker.add_inline("done", 4, {}, 0);
   worker.end_result(duration);
 }
 

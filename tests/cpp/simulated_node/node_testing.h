@@ -26,7 +26,9 @@ using bolide::store::ObjectEntry;
 struct Arguments {
   std::vector<ObjectEntry*> dependencies = {};
   size_t bytes = 0;
+  ObjectEntry* constructs = nullptr;  // the actor whose constructor it is; class kConstructors
 };
+inline constexpr uint64_t kConstructors = 7;  // key of a scheduling class
 
 class Stage {
  public:
@@ -36,6 +38,7 @@ class Stage {
     double cpus = 1;
     uint32_t max_blocked_per_core = 4;
     uint64_t seed = 1;
+    std::function<void(WorkerClient& worker)> before_tasks = {};  // what a worker does first
   };
 
   explicit Stage(const Options& options);
@@ -44,12 +47,13 @@ class Stage {
   // play runs `driver` as the driver's main thread, then shuts the node down.
   void play(const std::function<void(Node& node)>& driver);
 
-  // call submits a task, from the driver or from a task.
+  // call submits a task, from the driver or from a task; nullptr of a constructor.
   ObjectEntry* call(bolide::node::Client& client, Work work, const Arguments& arguments = {});
   // get waits without a limit; false: the value is an error.
   bool get(Node& node, ObjectEntry* entry);
   bool get(WorkerClient& worker, ObjectEntry* entry);
 
+  uint64_t function() const { return function_id_; }
   simulator::Machine& machine() { return machine_; }
   bolide::Nanos time() const { return machine_.time(); }
   void sleep(bolide::Nanos duration) { machine_.sleep(duration); }
