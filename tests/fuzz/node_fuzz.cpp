@@ -7,6 +7,7 @@
 #include "fuzz/script.h"
 #include "fuzz/stage.h"
 #include "ipc/link.h"
+#include "support/actor_value.h"
 
 using namespace bolide;
 using namespace bolide::ipc;
@@ -123,14 +124,16 @@ std::vector<fuzz::Bytes> fuzz::seeds() {
                         .record(kHandBack, SequenceRecord{kSequence + 4})
                         .record(kHandBack, SequenceRecord{kSequence + 3}));
     seeds.push_back(script()
-                        .record(kDefineClass, ClassHeader{9, 1, kPooled},
+                        .record(kDefineClass, ClassHeader{9, 0, 0, 1, kPooled, 0},
                                 ResourceEntry{10'000, 3, 0}, "CPU")
-                        .record(kDefineClass, ClassHeader{10, 1, 1}, ResourceEntry{10'000, 3, 0},
+                        .record(kDefineClass, ClassHeader{10, 0, 0, 1, 1, 0}, ResourceEntry{10'000, 3, 0},
                                 "CPU", ResourceEntry{5'000, 3, 0}, "CPU")
+                        .record(kDefineClass, ClassHeader{11, 5, 3, 1, kPooled, 0}, "env",
+                                ResourceEntry{10'000, 3, 0}, "CPU")
                         .record(kLog, LogHeader{1, 5}, "hello")
                         .record(kActorExit, ActorExit{ExitKind::kIntended, 4}, "ends")
                         .record(kKillActor, KillRecord{kDriver + 3, 0, 0}));
-    const std::string spec = fuzz::actor_value({1, -1, node::kInOrder, 1, 3, 1}, kName);
+    const std::string spec = support::actor_value({1, -1, node::kInOrder, 1, 3, 1}, kName);
     TaskHeader creation = task(fresh + 1, kActorCreation);
     creation.function = fresh;
     creation.scheduling_class = 10;
@@ -139,7 +142,7 @@ std::vector<fuzz::Bytes> fuzz::seeds() {
     call.function = fresh;
     seeds.push_back(
         script()
-            .record(kDefineClass, ClassHeader{10, 1, 1}, ResourceEntry{10'000, 3, 0}, "CPU",
+            .record(kDefineClass, ClassHeader{10, 0, 0, 1, 1, 0}, ResourceEntry{10'000, 3, 0}, "CPU",
                     ResourceEntry{10'000, 3, 0}, "CPU")
             .record(kPut, inline_value(fresh, spec.size(), 1, kActor), spec, kDriver + 1)
             .record(kSubmit, creation, uint64_t{1})

@@ -9,10 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
 
-#include "node/actor_spec.h"
 #include "node/node.h"
 #include "simulated/template.h"
 
@@ -21,9 +18,6 @@ namespace fuzz {
 inline constexpr uint64_t kDriver = uint64_t{1} << 40;   // ids of the driver's objects begin here
 inline constexpr uint64_t kHostile = uint64_t{2} << 40;  // and those of the first worker's
 inline constexpr uint32_t kWarmUps = 8;  // tasks that the first worker runs before it is hostile
-
-// actor_value is the value of an actor's object: class "A" with the method "m".
-std::string actor_value(const bolide::node::SpecHeader& header, std::string_view key);
 
 enum class Kind : uint8_t { kPool, kActor };
 
