@@ -139,6 +139,10 @@ def test_what_is_listed_is_a_name_of_rays():
     assert set(listed()) <= set(NAMES) | set(OPTIONS.split())
 
 
+def test_what_is_listed_is_not_there():
+    assert [name for name in listed() if name not in OPTIONS.split() and is_there(name)] == []
+
+
 def test_every_keyword_of_init_is_known():
     known = {*inspect.signature(bolide.init).parameters, *_runtime._IGNORED}
     assert set(INIT.split()) <= known
