@@ -23,6 +23,7 @@ _D = TypeVar("_D")
 @type_check_only
 class _MethodBase(Generic[_P, _D]):
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _D: ...
+    def bind(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @type_check_only
 class _Method(_MethodBase[_P, _D], Generic[_P, _D, _R]):

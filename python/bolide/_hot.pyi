@@ -108,6 +108,7 @@ class RemoteFunction(Generic[_P, _R]):
 # What a RemoteFunction is to a type checker where it has other returns.
 @type_check_only
 class _RemoteGenerator(Generic[_P, _R]):
+    def bind(self, *args: Any, **kwargs: Any) -> Any: ...
     @overload
     def remote(self, *args: _P.args, **kwargs: _P.kwargs) -> ObjectRefGenerator[_R]: ...
     @overload
@@ -119,6 +120,7 @@ class _RemoteGenerator(Generic[_P, _R]):
 
 @type_check_only
 class _RemoteOther(Generic[_P]):
+    def bind(self, *args: Any, **kwargs: Any) -> Any: ...
     @overload
     def remote(self, *args: _P.args, **kwargs: _P.kwargs) -> Any: ...
     @overload

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload, type_check_only
 from ._actor_class import ActorClass
 from ._hot import Exported, RemoteFunction, _RemoteGenerator, _RemoteOther
 from ._options import TaskOptions
+from ._place import Place
 
 # A class can be called too, and a generator function is a function: of overloads the first that
 # fits counts, which is what "overload-overlap" asks about.
@@ -48,6 +49,10 @@ def make_remote(exported: Exported, options: TaskOptions) -> RemoteFunction[...,
 def with_options(
     function: RemoteFunction[..., Any], options: dict[str, Any]
 ) -> RemoteFunction[..., Any]: ...
-def class_of(resources: tuple[tuple[str, int], ...], environment: int | None = None) -> int: ...
+def class_of(
+    resources: tuple[tuple[str, int], ...],
+    place: Place | None = None,
+    environment: int | None = None,
+) -> int: ...
 def first_class(options: TaskOptions) -> int: ...
 def class_in_session(options: TaskOptions) -> tuple[int, int, bytes]: ...
