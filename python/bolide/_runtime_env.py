@@ -9,9 +9,9 @@ dependencies".
 from __future__ import annotations
 
 import os
-from types import ModuleType
 
-from .exceptions import RuntimeEnvSetupError
+from . import _runtime_env_keys as _keys
+from ._runtime_env_keys import BadEnvironmentError, BadEnvironmentTypeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,18 +19,10 @@ if TYPE_CHECKING:
 
 _OF_RAY = (
     "conda", "container", "image_uri", "java_jars", "mpi", "nsight", "py_executable",
-    "rocprof_sys", "worker_process_setup_hook",
+    "rocprof_sys",
 )  # fmt: skip
 _WITHOUT_EFFECT = ("_inject_current_ray", "_ray_commit", "_ray_release")
 DEFAULT_TIMEOUT = 600  # seconds, as in Ray
-
-
-class BadEnvironmentError(RuntimeEnvSetupError, ValueError):
-    """A runtime environment with a wrong value: told where it is given, before there is a task."""
-
-
-class BadEnvironmentTypeError(RuntimeEnvSetupError, TypeError):
-    """A runtime environment with a value of a wrong type."""
 
 
 def check(given: Any) -> dict[str, Any]:
@@ -137,151 +129,22 @@ def _version(path: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
+def run_hook(env: dict[str, Any]) -> None:
+    """In a fresh worker: calls the setup hook of its environment, if there is one."""
+    kind, _, text = env.get("worker_process_setup_hook", "").partition(":")
+    if kind == "module":
+        from importlib import import_module
+
+        module, _, name = text.rpartition(".")
+        getattr(import_module(module), name)()
+    elif kind == "pickle":
+        import base64
+        import pickle
+
+        pickle.loads(base64.b64decode(text))()
+
+
 # ---- the keys
-
-
-def _variables(given: Any) -> dict[str, str]:
-    if not isinstance(given, dict):
-        raise BadEnvironmentTypeError(
-            f"runtime_env['env_vars'] must be a dict of strings, not {given!r}"
-        )
-    for name, value in given.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise BadEnvironmentTypeError(
-                f"runtime_env['env_vars'] has {name!r}: {value!r}, but takes strings only"
-            )
-        if not name or "=" in name or "\0" in name + value:
-            raise BadEnvironmentError(f"runtime_env['env_vars'] has {name!r}, which cannot be set")
-    return dict(given)
-
-
-def _working_dir(given: Any) -> str:
-    if not isinstance(given, (str, os.PathLike)):
-        raise BadEnvironmentTypeError(f"runtime_env['working_dir'] must be a path, not {given!r}")
-    path = _local("working_dir", os.fspath(given))
-    if os.path.isdir(path) or path.endswith(".zip") and os.path.isfile(path):
-        return path
-    raise BadEnvironmentError(
-        f"runtime_env['working_dir'] is {os.fspath(given)!r}, which is neither a directory nor a "
-        ".zip file here"
-    )
-
-
-def _modules(given: Any) -> list[str]:
-    if not isinstance(given, (list, tuple)):
-        raise BadEnvironmentTypeError(f"runtime_env['py_modules'] must be a list, not {given!r}")
-    return [_module(module) for module in given]
-
-
-def _module(given: Any) -> str:
-    if isinstance(given, ModuleType):
-        paths = list(getattr(given, "__path__", ()))
-        given = paths[0] if paths else given.__file__
-    if not isinstance(given, (str, os.PathLike)):
-        raise BadEnvironmentTypeError(
-            f"runtime_env['py_modules'] has {given!r}, but takes paths and modules"
-        )
-    path = _local("py_modules", os.fspath(given))
-    if os.path.isdir(path) or path.endswith((".py", ".zip", ".whl")) and os.path.isfile(path):
-        return path
-    raise BadEnvironmentError(
-        f"runtime_env['py_modules'] has {os.fspath(given)!r}, which is neither the directory of a "
-        "package nor a .py, .zip or .whl file here"
-    )
-
-
-def _local(key: str, given: str) -> str:
-    """The absolute path, if it is no address."""
-    scheme, separator, _ = given.partition("://")
-    if separator and scheme.isalnum():
-        raise BadEnvironmentError(
-            f"runtime_env[{key!r}] has the address {given!r}, but nothing is fetched from the "
-            "network; fetch it yourself, and give its path"
-        )
-    return os.path.abspath(given)
-
-
-def _excludes(given: Any) -> list[str]:
-    return _strings("['excludes']", given)
-
-
-def _strings(where: str, given: Any) -> list[str]:
-    if not isinstance(given, (list, tuple)) or not all(isinstance(item, str) for item in given):
-        raise BadEnvironmentTypeError(
-            f"runtime_env{where} must be a list of strings, not {given!r}"
-        )
-    return list(given)
-
-
-def _packages(
-    key: str, given: Any, check: str, texts: tuple[str, ...], options: str
-) -> dict[str, Any] | None:
-    """What a package manager is to do: `packages` and, in the dict form, more. None: nothing."""
-    if isinstance(given, str):
-        given = {"packages": _requirements(key, given)}
-    elif isinstance(given, (list, tuple)):
-        given = {"packages": given}
-    elif not isinstance(given, dict):
-        raise BadEnvironmentTypeError(
-            f"runtime_env[{key!r}] must be a list of packages, the path of a requirements file or "
-            f"a dict with packages, not {given!r}"
-        )
-    known = ("packages", check, *texts, options)
-    for name in given:
-        if name not in known:
-            raise BadEnvironmentError(
-                f"runtime_env[{key!r}] has {name!r}, which is no key of it; it takes "
-                f"{', '.join(known)}"
-            )
-    if "packages" not in given:
-        raise BadEnvironmentError(f"runtime_env[{key!r}] is a dict without packages")
-    packages = given["packages"]
-    if isinstance(packages, str):
-        packages = _requirements(key, packages)
-    made: dict[str, Any] = {"packages": _lines(f"[{key!r}]['packages']", packages)}
-    made[check] = given.get(check, False)
-    if not isinstance(made[check], bool):
-        raise BadEnvironmentTypeError(
-            f"runtime_env[{key!r}][{check!r}] must be a bool, not {made[check]!r}"
-        )
-    for name in texts:
-        if given.get(name) is None:
-            continue
-        if not isinstance(given[name], str):
-            raise BadEnvironmentTypeError(
-                f"runtime_env[{key!r}][{name!r}] must be a str such as '==1.0', not {given[name]!r}"
-            )
-        made[name] = given[name]
-    if given.get(options) is not None:
-        made[options] = _lines(f"[{key!r}][{options!r}]", given[options])
-    return made if made["packages"] else None
-
-
-def _lines(where: str, given: Any) -> list[str]:
-    for item in _strings(where, given):
-        if "\n" in item or "\0" in item:
-            raise BadEnvironmentError(f"runtime_env{where} has {item!r}, which is not one line")
-    return list(given)
-
-
-def _requirements(key: str, given: str) -> list[str]:
-    try:
-        with open(given, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadEnvironmentError(
-            f"runtime_env[{key!r}] is {given!r}, which is no requirements file here ({error}); "
-            "packages are given as a list"
-        ) from None
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _pip(given: Any) -> dict[str, Any] | None:
-    return _packages("pip", given, "pip_check", ("pip_version",), "pip_install_options")
-
-
-def _uv(given: Any) -> dict[str, Any] | None:
-    return _packages("uv", given, "uv_check", ("uv_version",), "uv_pip_install_options")
 
 
 def _config(given: Any) -> dict[str, Any]:
@@ -291,12 +154,13 @@ def _config(given: Any) -> dict[str, Any]:
 
 
 _CHECKS = {
-    "env_vars": _variables,
-    "working_dir": _working_dir,
-    "py_modules": _modules,
-    "excludes": _excludes,
-    "pip": _pip,
-    "uv": _uv,
+    "env_vars": _keys.variables,
+    "working_dir": _keys.working_dir,
+    "py_modules": _keys.modules,
+    "excludes": _keys.excludes,
+    "pip": _keys.pip,
+    "uv": _keys.uv,
+    "worker_process_setup_hook": _keys.hook,
     "config": _config,
 }
 
@@ -389,5 +253,5 @@ class RuntimeEnvConfig(dict):
             )
         fields = {"setup_timeout_seconds": setup_timeout_seconds, "eager_install": eager_install}
         if log_files is not None:
-            fields["log_files"] = _strings("['config']['log_files']", log_files)
+            fields["log_files"] = _keys.strings("['config']['log_files']", log_files)
         super().__init__(fields)

@@ -62,6 +62,11 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGURG, _hot.handle_interrupt)  # see cpp/ipc/interrupt.h
         settings = apply_settings(order.settings())
+        # Before the greeting: a worker that cannot run it has not started.
+        if "worker_process_setup_hook" in settings["job"]["runtime_env"]:
+            from ._runtime_env import run_hook
+
+            run_hook(settings["job"]["runtime_env"])
         client = server.attach(order)
         session = _hot.Session(client, True)
         session.note_sites(settings["sites"])

@@ -290,3 +290,52 @@ def test_a_wrong_configuration_is_told(given, kind, sentence):
 def test_in_local_mode_there_are_no_workers_that_could_have_one():
     bolide.init(local_mode=True)
     assert bolide.get(with_variables(variable, A="1").remote("A")) is None
+
+
+def set_a_variable():
+    os.environ["HOOKED"] = f"by {os.getpid()}"
+
+
+@bolide.remote
+def hooked():
+    return os.environ.get("HOOKED") == f"by {os.getpid()}"
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_hook_runs_in_each_worker_before_its_tasks(by_name, tmp_path, monkeypatch):
+    hook = set_a_variable
+    if by_name:
+        (tmp_path / "with_a_hook.py").write_text(
+            "import os\n\ndef hook():\n    os.environ['HOOKED'] = f'by {os.getpid()}'\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        hook = "with_a_hook.hook"
+    env = RuntimeEnv(worker_process_setup_hook=hook)
+    bolide.init(num_cpus=1, runtime_env=env)
+    assert bolide.get(hooked.remote())
+    told = bolide.get_runtime_context().runtime_env
+    assert bolide.get(with_variables(hooked, A="1").remote())
+    assert bolide.get(hooked.options(runtime_env=told).remote())
+    assert "HOOKED" not in os.environ
+
+
+def test_a_hook_that_fails_is_told(ray):
+    def hook():
+        raise KeyError("of the hook")
+
+    env = {"worker_process_setup_hook": hook}
+    with pytest.raises(ray.exceptions.RuntimeEnvSetupError, match="(?s)No worker .*of the hook"):
+        ray.get(hooked.options(runtime_env=env).remote())
+    assert not ray.get(hooked.remote())
+
+
+@pytest.mark.parametrize(
+    ("hook", "kind", "sentence"),
+    [
+        ("no_module", ValueError, "not of the form 'module.function'"),
+        (3, TypeError, "must be a function, or a str such as 'module.function', not 3"),
+    ],
+)
+def test_a_wrong_hook_is_told(hook, kind, sentence):
+    with pytest.raises(kind, match=sentence):
+        bolide.remote(runtime_env={"worker_process_setup_hook": hook})(os.getpid)
