@@ -210,5 +210,7 @@ def reduce_array(array):
 
 def claim_writeable(array):
     """The same array, claiming that it may be written: for libraries that know no read-only memory."""
+    if _ndarray is None:
+        find_numpy()
     cdef npy.Array* a = <npy.Array*> <PyObject*> array
     return npy.new_array(a.descr, a.nd, a.dimensions, a.strides, a.data, <PyObject*> array, True)

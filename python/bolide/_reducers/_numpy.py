@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# Of subclasses, NumPy pickles copies. These hold nothing beside the array, so they travel as one.
+# Of subclasses NumPy pickles copies. These travel as the array that they are, and come back as
+# NumPy's own pickle brings them: without attributes, a memmap without its file.
 _BARE_SUBCLASSES = ("recarray", "memmap", "matrix")
 
 
@@ -25,7 +26,7 @@ def reduce_subclass(array: Any) -> Any:
     """An array of a subclass that adds behaviour and no data."""
     import numpy
 
-    if array.dtype.hasobject or (vars(array) and type(array) is not numpy.memmap):
+    if array.dtype.hasobject:
         return array.__reduce_ex__(5)
     return view_as, (array.view(numpy.ndarray), type(array))
 
