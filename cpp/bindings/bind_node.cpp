@@ -113,6 +113,16 @@ void bind_node(py::module_& module) {
            },
            call_guard<gil_scoped_release>())
       .def("stats", &stats_dict)
+      .def("memory_report",
+           [](Node& node, uint64_t limit) {
+             std::string report;
+             {
+               gil_scoped_release open;
+               report = node.memory_report(limit);
+             }
+             return py::bytes(report);
+           },
+           "The largest objects and their holders, as JSON.")
       .def("worker_pids", &Node::worker_pids)
       .def("template_pid", &Node::template_pid)
       .def("resources", &Node::resources)

@@ -33,7 +33,9 @@ enum class Bell : uint64_t { kWaiter = 0, kSupervisor = 1 };
 struct BellPage {
   uint32_t magic;
   uint32_t version;
-  uint8_t reserved[56];
+  int32_t node_pid;    // of the process whose descriptor the next one is
+  int32_t inquiry_fd;  // writing end of the pipe of inquiries (inquiry.h)
+  uint8_t reserved[48];
   alignas(64) std::atomic<uint64_t> word;  // [epoch:60][bell:1][urgency:3]
 };
 static_assert(sizeof(BellPage) == 128);

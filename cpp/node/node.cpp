@@ -88,6 +88,12 @@ Status Node::open() {
   auto* page = reinterpret_cast<ipc::BellPage*>(bell_memory_.data());
   page->magic = ipc::kBellMagic;
   page->version = 1;
+  auto inquiries = os::make_pipe();
+  if (!inquiries.is_ok()) return inquiries.status().clone();
+  inquiry_pipe_[0] = std::move(inquiries->first);
+  inquiry_pipe_[1] = std::move(inquiries->second);
+  page->node_pid = os::own_pid();
+  page->inquiry_fd = inquiry_pipe_[1].get();
   bell_ = ipc::BellWriter(page);
   for (os::Event* event : {&attention_event_, &waiter_event_, &supervisor_event_}) {
     auto made = os::Event::create();
@@ -215,6 +221,7 @@ void Node::close_descriptors() {
   for (int i : {0, 1}) {
     output_pipes_[i].reset();
     output_writers_[i].reset();
+    inquiry_pipe_[i].reset();
   }
 }
 

@@ -21,6 +21,7 @@
 //   node_streams.cpp  tasks that yield, and their consumers
 //   node_memory.cpp   watching memory while tasks run, and ending one when it runs short
 //   node_environments.cpp  environments, and the template processes that fork their workers
+//   node_inspect.cpp  objects and who holds them, for `bolide memory`
 //   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_store.cpp    chunks, the values in them, what happens when bytes go
@@ -172,6 +173,8 @@ class BOLIDE_API Node : public Client,
   // holders tells for an object how many references it has (tests, leak gate); 0: unknown.
   uint32_t references(ObjectId id);
   bool audit();
+  // memory_report tells of the largest objects and of who holds them, as JSON (node_inspect.cpp).
+  std::string memory_report(uint64_t limit);
 
  protected:
   // Pump
@@ -373,6 +376,10 @@ class BOLIDE_API Node : public Client,
   void drop_wanted(Stream& stream);
   void close_streams();
 
+  // node_inspect.cpp
+  std::string report_locked(uint64_t limit);
+  void answer_inquiries(MutexLock& lock);
+
   // node_telling.cpp
   Resources resources_locked() const;
   void tell_resources(std::vector<std::byte>* out) const;
@@ -565,6 +572,7 @@ class BOLIDE_API Node : public Client,
   // output
   os::Fd output_pipes_[2];   // reading ends: stdout, stderr
   os::Fd output_writers_[2];
+  os::Fd inquiry_pipe_[2];   // reading end, writing end
   std::string partial_[2];
   std::deque<OutputLine> output_;
   std::vector<std::string> warnings_;

@@ -69,6 +69,7 @@ void Node::supervise() {
       items.push_back({link->orphan_pidfd.get(), POLLIN, 0});
     }
     const size_t first_orphan = items.size() - orphans.size();
+    items.push_back({inquiry_pipe_[0].get(), POLLIN, 0});
     lock.unlock();
     os::poll_fds(items.data(), items.size(), until == INT64_MAX ? -1 : std::max<Nanos>(0, until - time));
     if (items[0].revents != 0) supervisor_event_.clear();
@@ -84,6 +85,7 @@ void Node::supervise() {
     for (size_t i = 0; i < orphans.size(); ++i) {
       if (items[first_orphan + i].revents != 0) worker_exited(orphans[i], os::describe_exit(-1));
     }
+    if (items.back().revents != 0) answer_inquiries(lock);
     // A thread that leads may be asleep and must see what was done here.
     if (has_leader()) waiter_event_.ring();
   }

@@ -157,6 +157,18 @@ uint64_t available_memory() {
   return available;
 }
 
+Result<Fd> open_memfd_of(int pid, int fd) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+  char target[8] = {};
+  if (::readlink(path.c_str(), target, sizeof target) != sizeof target ||
+      std::string_view(target, sizeof target) != "/memfd:b") {
+    return Status(Code::kInvalid, path + " is no memfd of bolide");
+  }
+  Fd memfd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!memfd.valid()) return system_error("opening " + path, errno);
+  return memfd;
+}
+
 MachineMemory machine_memory(const std::string& meminfo) {
   if (!meminfo.empty()) return read_meminfo(meminfo);
   static const uint64_t total = total_memory();

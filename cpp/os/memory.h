@@ -29,6 +29,10 @@ BOLIDE_API Result<Fd> create_memfd(const char* name, uint64_t size);
 // working, so the writer maps first.
 BOLIDE_API Status seal_future_write(const Fd& memfd);
 
+// Opens a memfd that another process of this user has open, to write into it. kInvalid: there is no
+// such process or descriptor, or it is no memfd.
+BOLIDE_API Result<Fd> open_memfd_of(int pid, int fd);
+
 // The F_SEAL_* bits in force.
 BOLIDE_API Result<int> seals(const Fd& memfd);
 

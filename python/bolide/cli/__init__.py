@@ -17,6 +17,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "demo": ("bolide.cli.demo", "run the first program and an ensemble of simulations"),
     "env": ("bolide.cli.env", "print every setting with its environment variable and value"),
+    "memory": ("bolide.cli.memory", "list the objects of a running program, and who holds them"),
     "run": ("bolide.cli.run", "run a program for Ray, unmodified, on bolide"),
     "version": ("bolide.cli.version", "print the version of bolide and of Python"),
 }

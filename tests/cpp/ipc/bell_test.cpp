@@ -18,7 +18,7 @@ using support::one_in;
 
 namespace {
 
-BellPage page() { return BellPage{kBellMagic, 1, {}, {}}; }
+BellPage page() { return BellPage{kBellMagic, 1, 0, 0, {}, {}}; }
 
 constexpr Urgency kMoments[] = {Urgency::kWhenSleeping, Urgency::kWhenEmpty, Urgency::kAlways};
 

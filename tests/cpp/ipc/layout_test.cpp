@@ -36,6 +36,8 @@ TEST_CASE("layout: the words of each side of a ring lie on lines of their own") 
   CHECK(sizeof(RingControl) == 320);
   CHECK(offsetof(RecordHeader, type) == 4);
   CHECK(offsetof(RecordHeader, flags) == 6);
+  CHECK(offsetof(BellPage, node_pid) == 8);
+  CHECK(offsetof(BellPage, inquiry_fd) == 12);
   CHECK(offsetof(BellPage, word) == 64);
 }
 

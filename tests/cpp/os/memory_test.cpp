@@ -241,6 +241,21 @@ TEST_CASE("available memory is some part of the total") {
   CHECK(available <= total);
 }
 
+TEST_CASE("a memfd of another process is opened by its number there, and nothing else is") {
+  const Fd fd = new_memfd();
+  const int pid = ::getpid();
+  auto same = os::open_memfd_of(pid, fd.get());
+  REQUIRE(same.is_ok());
+  CHECK(::pwrite(same->get(), "text", 4, 0) == 4);
+  char text[4];
+  CHECK(::pread(fd.get(), text, 4, 0) == 4);
+  CHECK(std::memcmp(text, "text", 4) == 0);
+  const Fd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  CHECK(os::open_memfd_of(pid, other.get()).status().code() == Code::kInvalid);
+  CHECK(os::open_memfd_of(pid, 12345).status().code() == Code::kInvalid);
+  CHECK(os::open_memfd_of(-1, 3).status().code() == Code::kInvalid);
+}
+
 TEST_CASE("a file in the form of /proc/meminfo may tell the memory of the machine") {
   support::TemporaryFolder folder;
   const std::string path = folder.path() + "/meminfo";
