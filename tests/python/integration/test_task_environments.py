@@ -339,3 +339,15 @@ def test_a_hook_that_fails_is_told(ray):
 def test_a_wrong_hook_is_told(hook, kind, sentence):
     with pytest.raises(kind, match=sentence):
         bolide.remote(runtime_env={"worker_process_setup_hook": hook})(os.getpid)
+
+
+def test_an_environment_and_a_bundle_go_together(ray):
+    from bolide.util.placement_group import placement_group, remove_placement_group
+    from bolide.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    group = placement_group([{"CPU": 1}])
+    ray.get(group.ready())
+    inside = variable.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group))
+    asked = inside, with_variables(inside, A="1"), with_variables(variable, A="1")
+    assert ray.get([remote.remote("A") for remote in asked]) == [None, "1", "1"]
+    remove_placement_group(group)
