@@ -159,6 +159,9 @@ def test_persist_of_others_is_dasks_own():
 def test_options_of_tasks(enabled):
     read = dask.delayed(lambda: bolide.get_runtime_context().get_assigned_resources())
     assert dask.compute(read(), ray_remote_args={"num_cpus": 0.5})[0]["CPU"] == 0.5
+    with dask.annotate(ray_remote_args={"num_cpus": 0.25}):
+        annotated = read()
+    assert annotated.compute()["CPU"] == 0.25
 
 
 def test_hooks_are_called(channel):
