@@ -2,12 +2,11 @@
 
 import joblib
 import numpy as np
+import ray
 from ray.util.joblib import register_ray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.svm import SVC
-
-import ray  # isort: skip
 
 digits = load_digits()
 param_space = {
