@@ -120,3 +120,15 @@ def test_decisions_are_short_and_have_their_parts():
         assert re.fullmatch(rf"# {int(page.name[:4])}\. .+", lines[0]), page.name
         for part in ("## Context", "## Decision", "## Consequences"):
             assert part in lines, f"{page.name} lacks {part!r}"
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
+def test_every_test_that_a_promise_names_is_there(page):
+    text = (ROOT / page).read_text("utf-8")
+    tests = [*(ROOT / "tests" / "python").rglob("test_*.py")]
+    known = {path.name for path in tests}
+    for path in tests:
+        known.update(re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"test_\w+(?:\.py)?", text))
+    assert len(named) > 5
+    assert named - known == set()
