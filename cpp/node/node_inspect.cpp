@@ -78,12 +78,14 @@ std::string Node::report_locked(uint64_t limit) {
   std::vector<ObjectEntry*> largest;
   objects_.table().for_each([&](ObjectEntry* entry) { largest.push_back(entry); });
   const uint64_t objects = largest.size();
-  std::sort(largest.begin(), largest.end(), [](const auto* a, const auto* b) {
-    const uint64_t one = size_of(a);
-    const uint64_t other = size_of(b);
-    return one != other ? one > other : a->id.value < b->id.value;
-  });
-  if (largest.size() > limit) largest.resize(limit);
+  limit = std::min(limit, objects);
+  std::partial_sort(largest.begin(), largest.begin() + static_cast<std::ptrdiff_t>(limit),
+                    largest.end(), [](const auto* a, const auto* b) {
+                      const uint64_t one = size_of(a);
+                      const uint64_t other = size_of(b);
+                      return one != other ? one > other : a->id.value < b->id.value;
+                    });
+  largest.resize(limit);
   std::unordered_map<uint64_t, std::vector<std::string>> holders;
   for (const ObjectEntry* entry : largest) {
     auto& rows = holders[entry->id.value];
