@@ -38,10 +38,10 @@ def test_a_reference_and_a_view(ray):
     assert holders(ref) == {("LOCAL_REFERENCE", "DRIVER")}
 
 
-def test_a_view_whose_reference_is_gone(ray):
+def test_a_view_keeps_a_reference(ray):
     view = ray.get(ray.put(np.zeros(N)))
     types = {row["reference_type"] for row in list_objects()}
-    assert types == {"PINNED_IN_MEMORY"}
+    assert types == {"LOCAL_REFERENCE", "PINNED_IN_MEMORY"}
     assert len(view) == N
 
 
