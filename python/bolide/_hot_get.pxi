@@ -152,17 +152,6 @@ cdef object read_error(Session session, ObjectEntry* entry, bytes data):
     return unpack_error(data)
 
 
-cdef list get_of_graphs(list refs, int64_t deadline):
-    """The values of a list of CompiledDAGRefs."""
-    cdef list values = []
-    for ref in refs:
-        if not hasattr(type(ref), "_ray_get"):
-            raise ValueError("get() takes a list of CompiledDAGRefs or one of ObjectRefs, and no mixture")
-        left = None if deadline == FOREVER else max(0, deadline - native.now()) / 1e9
-        values.append(ref._ray_get(left))
-    return values
-
-
 cdef ObjectRef check_ref(object item, str function):
     if type(item) is not ObjectRef:
         if function == "wait":
@@ -254,7 +243,7 @@ def get(refs, *, timeout=None):
     cdef list items = list(refs)  # the caller's may change while this waits
     n = PyList_GET_SIZE(items)
     if n != 0 and type(items[0]) is not ObjectRef and hasattr(type(items[0]), "_ray_get"):
-        return get_of_graphs(items, deadline)
+        return type(items[0])._ray_get_all(items, timeout)
     for i in range(n):
         ref = check_ref(items[i], "get")
         if ref.session is not session:

@@ -8,8 +8,6 @@ Thread safety: any thread.
 
 from __future__ import annotations
 
-import itertools
-
 from .. import put
 from ..exceptions import RayCgraphCapacityExceeded, RayChannelError
 from .class_node import ClassMethodNode, ClassNode
@@ -23,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from .. import ObjectRef
 
 _GIVEN = 0  # the slot of what execute() was given
 _SMALL = (int, float, bool, type(None))
@@ -129,7 +125,8 @@ class CompiledDAG:
         self._asyncio = enable_asyncio
         self._most = most
         self._in_flight = 0
-        self._executions = itertools.count()
+        many = isinstance(root, MultiOutputNode)
+        self._single = None if many else self._plan.outputs[0]
         self._ended: str | None = None
 
     def execute(self, *args: Any, **kwargs: Any) -> CompiledDAGRef | list[CompiledDAGRef]:
@@ -148,7 +145,10 @@ class CompiledDAG:
         """
         if self._asyncio:
             raise ValueError("Use execute_async if enable_asyncio=True")
-        return self._wrapped(CompiledDAGRef, self._execute(args, kwargs))
+        values = self._execute(args, kwargs)
+        if self._single is not None:
+            return CompiledDAGRef(self, values[self._single])
+        return [CompiledDAGRef(self, values[slot]) for slot in self._plan.outputs]
 
     async def execute_async(self, *args: Any, **kwargs: Any) -> Any:
         """As `execute`, for graphs that were compiled with ``enable_asyncio=True``.
@@ -158,7 +158,10 @@ class CompiledDAG:
         """
         if not self._asyncio:
             raise ValueError("Use execute if enable_asyncio=False")
-        return self._wrapped(CompiledDAGFuture, self._execute(args, kwargs))
+        values = self._execute(args, kwargs)
+        if self._single is not None:
+            return CompiledDAGFuture(self, values[self._single])
+        return [CompiledDAGFuture(self, values[slot]) for slot in self._plan.outputs]
 
     def teardown(self, kill_actors: bool = False) -> None:
         """Ends the graph: it is not executed any more. What runs already can still be had.
@@ -174,12 +177,8 @@ class CompiledDAG:
                 if isinstance(node, ClassMethodNode):
                     kill(node._method._actor)
 
-    def _wrapped(self, kind: type, refs: list[ObjectRef]) -> Any:
-        index = next(self._executions)
-        made = [kind(self, ref, index) for ref in refs]
-        return made if isinstance(self._root, MultiOutputNode) else made[0]
-
-    def _execute(self, args: tuple, kwargs: dict[str, Any]) -> list[ObjectRef]:
+    def _execute(self, args: tuple, kwargs: dict[str, Any]) -> list[Any]:
+        """Makes the calls; the values of all slots."""
         if self._ended is not None:
             raise RayChannelError(
                 f"the compiled graph cannot be executed: {self._ended}. Compile it again."
@@ -203,8 +202,8 @@ class CompiledDAG:
                 values[result] = remote(values[slots[0]])
             else:
                 values[result] = remote(*[values[slot] for slot in slots])
-        self._in_flight += self._ends()
-        return [values[slot] for slot in plan.outputs]
+        self._in_flight += len(plan.outputs)
+        return values
 
     def _ends(self) -> int:
         """How many results an execution has."""

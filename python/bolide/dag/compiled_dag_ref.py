@@ -22,10 +22,11 @@ class _Result:
 
     _once = ""
 
-    def __init__(self, dag: CompiledDAG, ref: ObjectRef, index: int) -> None:
+    __slots__ = ("_dag", "_ref")
+
+    def __init__(self, dag: CompiledDAG, ref: ObjectRef) -> None:
         self._dag = dag
         self._ref: ObjectRef | None = ref
-        self._index = index
 
     def _pending(self) -> ObjectRef:
         if self._ref is None:
@@ -52,9 +53,6 @@ class _Result:
         if getattr(self, "_ref", None) is not None:
             self._dag._taken()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(execution_index={self._index})"
-
 
 class CompiledDAGRef(_Result):
     """What `CompiledDAG.execute` returns. ``bolide.get`` takes it, also in a list, once.
@@ -63,6 +61,7 @@ class CompiledDAGRef(_Result):
     Follows Ray's page "CompiledDAGRef".
     """
 
+    __slots__ = ()
     _once = "ray.get() can only be called once on a CompiledDAGRef, and it was already called."
 
     def get(self, timeout: float | None = None) -> Any:
@@ -81,8 +80,7 @@ class CompiledDAGRef(_Result):
             value = get(ref, timeout=None if timeout == -1 else timeout)
         except GetTimeoutError as error:
             raise RayChannelTimeoutError(
-                f"the execution {self._index} of a compiled graph was not over in {timeout} s; "
-                "get it later."
+                f"an execution of a compiled graph was not over in {timeout} s; get it later."
             ) from error
         except Exception as error:
             self._take(error)
@@ -90,7 +88,31 @@ class CompiledDAGRef(_Result):
         self._take()
         return value
 
-    _ray_get = get  # what bolide.get calls
+    def _ray_get(self, timeout: float | None) -> Any:
+        """What ``bolide.get`` of one calls."""
+        return self.get(timeout)
+
+    @staticmethod
+    def _ray_get_all(results: list[CompiledDAGRef], timeout: float | None) -> list[Any]:
+        """What ``bolide.get`` of a list calls."""
+        for result in results:
+            if not isinstance(result, CompiledDAGRef):
+                raise ValueError(
+                    "get() takes a list of CompiledDAGRefs or one of ObjectRefs, and no mixture"
+                )
+        pending = [result._pending() for result in results]
+        try:
+            values = get(pending, timeout=timeout)
+        except GetTimeoutError as error:
+            raise RayChannelTimeoutError(
+                f"not all executions were over in {timeout} s; get them later."
+            ) from error
+        except Exception:
+            # One by one, so that each is taken as far as it came.
+            return [result.get(timeout) for result in results]
+        for result in results:
+            result._take()
+        return values
 
 
 class CompiledDAGFuture(_Result):
@@ -99,6 +121,7 @@ class CompiledDAGFuture(_Result):
     Follows Ray's page "CompiledDAGFuture".
     """
 
+    __slots__ = ()
     _once = "CompiledDAGFuture can only be awaited once, and it was already awaited."
 
     def __await__(self) -> Generator[Any, None, Any]:
