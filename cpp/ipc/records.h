@@ -281,6 +281,8 @@ enum class QueryKind : uint32_t {
   kGroups = 6,        // answer: for each placement group uint64 id, uint32 state, uint32 size, value
   kFindGroup = 7,     // text: a key of a name; answer: the id, which the answer contains, and value
   kOwnGroup = 8,      // the same of the group in which the asker's task runs
+  kNoteMeasures = 9,  // text: changes (node/measures.h); answer: nothing
+  kMeasures = 10,     // answer: for each, uint32 length, name, double value
 };
 
 struct QueryRecord {

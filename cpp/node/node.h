@@ -46,6 +46,7 @@
 #include "node/memory_policy.h"
 #include "node/environment.h"
 #include "node/loans.h"
+#include "node/measures.h"
 #include "node/mover.h"
 #include "node/node_reports.h"
 #include "node/objects.h"
@@ -495,6 +496,7 @@ class BOLIDE_API Node : public Client,
   std::vector<ObjectId> unreferenced_;  // actors whose last handle has just gone
   std::unordered_map<uint64_t, std::unique_ptr<PlacementGroup>> groups_;
   std::unordered_map<uint64_t, Barred> barred_;  // keys of classes whose tasks fail
+  Measures measures_;
   std::unordered_map<uint64_t, std::vector<Task*>> dependents_;
   std::unordered_map<uint64_t, std::vector<Watcher>> watchers_;
   std::unordered_map<uint64_t, std::unique_ptr<Stream>> streams_;  // by the consumer's object

@@ -275,6 +275,12 @@ std::vector<std::byte> Node::answer(ipc::QueryKind kind, std::string_view text, 
     case ipc::QueryKind::kFindGroup:
       find_group_named(text, &out, contained);
       break;
+    case ipc::QueryKind::kNoteMeasures:
+      measures_.note(text);
+      break;
+    case ipc::QueryKind::kMeasures:
+      measures_.tell(&out);
+      break;
     case ipc::QueryKind::kOwnGroup:
       tell_own_group(asker, &out, contained);
       break;

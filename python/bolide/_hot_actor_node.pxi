@@ -8,6 +8,8 @@ cdef enum:
     Q_PENDING_CALLS = 3
     Q_RESOURCES = 4
     Q_ASSIGNED = 5
+    Q_NOTE_MEASURES = 9
+    Q_MEASURES = 10
 
 
 def create_actor(bytes value, ObjectRef cls not None, info, tuple scheduling_class, tuple need, tuple kept, place, object spec, tuple args, dict kwargs, subject):
@@ -93,6 +95,20 @@ cdef tuple ask_node(Session session, uint32_t kind, bytes text):
         wait_entries(session, &entry, 1, 1, FOREVER, False)
     cdef ValueBytes value = ObjectTable.inline_value(entry)
     return PyBytes_FromStringAndSize(<const char*> value.data, value.size), ref
+
+
+def note_measures(bytes changes):
+    """Sends changes of measures to the node (cpp/node/measures.h); does not wait for it."""
+    cdef Session session = need_session()
+    cdef ObjectEntry* entry = native.query(session.client, Q_NOTE_MEASURES, PyBytes_AS_STRING(changes), PyBytes_GET_SIZE(changes))
+    if entry == NULL:
+        raise core_error()
+    make_ref(session, entry)  # dropped at once, and the answer with it
+
+
+def measures():
+    """All measures: their packed answer."""
+    return ask_node(need_session(), Q_MEASURES, b"")[0]
 
 
 def find_actor(bytes key):
