@@ -283,6 +283,9 @@ enum class QueryKind : uint32_t {
   kOwnGroup = 8,      // the same of the group in which the asker's task runs
   kNoteMeasures = 9,  // text: changes (node/measures.h); answer: nothing
   kMeasures = 10,     // answer: for each, uint32 length, name, double value
+  kTasks = 11,        // these three: what there is of them now (node_state.cpp has the bytes)
+  kActors = 12,
+  kWorkers = 13,
 };
 
 struct QueryRecord {

@@ -22,6 +22,7 @@
 //   node_memory.cpp   watching memory while tasks run, and ending one when it runs short
 //   node_environments.cpp  environments, and the template processes that fork their workers
 //   node_inspect.cpp  objects and who holds them, for `bolide memory`
+//   node_state.cpp    what there is, for those who look
 //   node_telling.cpp  output, statistics, resources, what was run when
 //   node_records.cpp  what arrives through a worker's ring
 //   node_store.cpp    chunks, the values in them, what happens when bytes go
@@ -380,6 +381,12 @@ class BOLIDE_API Node : public Client,
   // node_inspect.cpp
   std::string report_locked(uint64_t limit);
   void answer_inquiries(MutexLock& lock);
+
+  // node_state.cpp
+  void tell_state(ipc::QueryKind kind, std::vector<std::byte>* out);
+  void tell_tasks(std::vector<std::byte>* out);
+  void tell_actors(std::vector<std::byte>* out);
+  void tell_workers(std::vector<std::byte>* out);
 
   // node_telling.cpp
   Resources resources_locked() const;

@@ -275,6 +275,11 @@ std::vector<std::byte> Node::answer(ipc::QueryKind kind, std::string_view text, 
     case ipc::QueryKind::kFindGroup:
       find_group_named(text, &out, contained);
       break;
+    case ipc::QueryKind::kTasks:
+    case ipc::QueryKind::kActors:
+    case ipc::QueryKind::kWorkers:
+      tell_state(kind, &out);
+      break;
     case ipc::QueryKind::kNoteMeasures:
       measures_.note(text);
       break;

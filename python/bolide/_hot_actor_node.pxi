@@ -106,6 +106,11 @@ def note_measures(bytes changes):
     make_ref(session, entry)  # dropped at once, and the answer with it
 
 
+def told(uint32_t kind):
+    """What there is now of tasks, actors or workers: the node's answer, packed."""
+    return ask_node(need_session(), kind, b"")[0]
+
+
 def measures():
     """All measures: their packed answer."""
     return ask_node(need_session(), Q_MEASURES, b"")[0]
