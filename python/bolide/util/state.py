@@ -7,14 +7,10 @@ thread.
 
 from __future__ import annotations
 
-import struct
-import sys
 from collections import Counter
-from collections.abc import Mapping
 
-from .. import _hot, _job
-from .._ids import ActorID, NodeID, WorkerID
-from .._runtime import need_session
+from . import _state_rows as rows_of
+from ._state_rows import LARGEST, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,190 +40,13 @@ __all__ = [
     "summarize_tasks",
 ]
 
-_TASKS, _ACTORS, _WORKERS = 11, 12, 13  # ipc::QueryKind
-_TASK_STATES = (
-    "PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT", "SUBMITTED_TO_WORKER", "RUNNING"
-)  # fmt: skip
-_CALL, _CREATION = 8, 16  # ipc::TaskFlags
-_ACTOR_STATES = ("PENDING_CREATION", "PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD")
-_LARGEST = 10_000  # rows that the node tells of one kind
-
-
-class State(Mapping):
-    """One row: a mapping whose keys are attributes too."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
-
-    def __getitem__(self, key: str) -> Any:
-        return self.__dict__[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__)
-
-    def __len__(self) -> int:
-        return len(self.__dict__)
-
-    def __repr__(self) -> str:
-        return f"State({', '.join(f'{name}={value!r}' for name, value in self.items())})"
-
-
-class _Reader:
-    """Reads what the node has packed (cpp/node/node_state.cpp)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def more(self) -> bool:
-        return self._at < len(self._data)
-
-    def take(self, form: str) -> tuple:
-        values = struct.unpack_from(form, self._data, self._at)
-        self._at += struct.calcsize(form)
-        return values
-
-    def text(self) -> str:
-        (length,) = self.take("<I")
-        self._at += length
-        return self._data[self._at - length : self._at].decode("utf-8", "replace")
-
-
-def _own() -> tuple[int, str]:
-    session = need_session().id
-    return session, NodeID.of(session).hex()
-
-
-def _worker_id(session: int, pid: int) -> str | None:
-    return WorkerID.of(session, pid).hex() if pid else None
-
-
-def _tasks() -> Iterator[State]:
-    session, node = _own()
-    reader = _Reader(_hot.told(_TASKS))
-    while reader.more():
-        task, parent, actor, pid, attempt, flags, state = reader.take("<QQQiIII")
-        name = reader.text()
-        kind = "ACTOR_TASK" if flags & _CALL else "NORMAL_TASK"
-        if flags & _CREATION:
-            kind = "ACTOR_CREATION_TASK"
-        yield State(
-            task_id=_hot.task_id_bytes(task).hex(),
-            attempt_number=attempt,
-            name=name,
-            state=_TASK_STATES[state],
-            job_id=_hot.JOB.hex(),
-            actor_id=ActorID.of(session, actor).hex() if actor else None,
-            type=kind,
-            func_or_class_name=name,
-            parent_task_id=_hot.task_id_bytes(parent).hex() if parent else None,
-            node_id=node if pid else None,
-            worker_id=_worker_id(session, pid),
-            worker_pid=pid or None,
-        )
-
-
-def _actors() -> Iterator[State]:
-    session, node = _own()
-    reader = _Reader(_hot.told(_ACTORS))
-    while reader.more():
-        number, pid, restarts, state, detached = reader.take("<QiIII")
-        class_name, key, death = reader.text(), reader.text(), reader.text()
-        namespace, _, name = key.partition("\0")
-        yield State(
-            actor_id=ActorID.of(session, number).hex(),
-            class_name=class_name,
-            state=_ACTOR_STATES[state],
-            job_id=_hot.JOB.hex(),
-            name=name,
-            node_id=node if pid else None,
-            pid=pid or None,
-            ray_namespace=namespace,
-            is_detached=bool(detached),
-            num_restarts=restarts,
-            death_cause=death or None,
-        )
-
-
-def _pids() -> list[int]:
-    """Of the driver and its workers."""
-    reader = _Reader(_hot.told(_WORKERS))
-    pids = []
-    while reader.more():
-        pids.append(reader.take("<iI")[0])
-    return pids
-
-
-def _workers() -> Iterator[State]:
-    session, node = _own()
-    for index, pid in enumerate(_pids()):
-        yield State(
-            worker_id=_worker_id(session, pid),
-            is_alive=True,
-            worker_type="WORKER" if index else "DRIVER",
-            node_id=node,
-            ip=_job.NODE_ADDRESS,
-            pid=pid,
-        )
-
-
-def _objects(limit: int = 10_000) -> Iterator[State]:
-    from .._memory_report import report
-    from .._memory_report import rows as holders
-
-    for row in holders(report(limit)):
-        yield State(**row)
-
-
-def _nodes() -> Iterator[State]:
-    from .._node_state import nodes
-
-    for node in nodes():
-        yield State(
-            node_id=node["NodeID"],
-            node_ip=node["NodeManagerAddress"],
-            is_head_node=True,
-            state="ALIVE",
-            state_message=None,
-            node_name=node["NodeName"],
-            resources_total=node["Resources"],
-            labels=node["Labels"],
-        )
-
-
-def _jobs() -> Iterator[State]:
-    need_session()
-    yield State(
-        job_id=_hot.JOB.hex(),
-        submission_id=None,
-        status="RUNNING",
-        type="DRIVER",
-        entrypoint=" ".join(sys.argv),
-        driver_pid=_pids()[0],
-        namespace=_job.current.namespace,
-    )
-
-
-def _placement_groups() -> Iterator[State]:
-    from .._placement import placement_group_table
-
-    for identity, row in placement_group_table().items():
-        yield State(
-            placement_group_id=identity,
-            name=row["name"],
-            creator_job_id=_hot.JOB.hex(),
-            state=row["state"],
-            bundles=row["bundles"],
-            stats=row["stats"],
-        )
-
 
 def _listed(
     rows: Callable[[], Iterator[State]], filters: Filters, limit: int, most: int | None = 0
 ) -> list[State]:
     """Rows that meet the filters: `limit` of them, or as many as `most` says (None: all)."""
-    if not isinstance(limit, int) or not 0 < limit <= _LARGEST:
-        raise ValueError(f"limit is {limit!r}, but it must be from 1 to {_LARGEST}.")
+    if not isinstance(limit, int) or not 0 < limit <= LARGEST:
+        raise ValueError(f"limit is {limit!r}, but it must be from 1 to {LARGEST}.")
     conditions = [_condition(each) for each in filters or []]
     found = []
     for row in rows():
@@ -284,7 +103,7 @@ def list_actors(
 
     Follows Ray's page "ray.util.state.list_actors".
     """
-    return _listed(_actors, filters, limit)
+    return _listed(rows_of.actors, filters, limit)
 
 
 def list_tasks(
@@ -302,7 +121,7 @@ def list_tasks(
         "PENDING_NODE_ASSIGNMENT", "SUBMITTED_TO_WORKER", "RUNNING"), job_id, actor_id, type,
         func_or_class_name, parent_task_id, node_id, worker_id, worker_pid.
     """
-    return _listed(_tasks, filters, limit)
+    return _listed(rows_of.tasks, filters, limit)
 
 
 def list_objects(
@@ -333,8 +152,8 @@ def list_objects(
     Follows Ray's page "ray.util.state.list_objects".
     """
     if filters:
-        return _listed(_objects, filters, limit)
-    return _listed(lambda: _objects(limit), None, limit, most=None)
+        return _listed(rows_of.objects, filters, limit)
+    return _listed(lambda: rows_of.objects(limit), None, limit, most=None)
 
 
 def list_workers(
@@ -350,7 +169,7 @@ def list_workers(
     Returns:
         Rows with worker_id, is_alive, worker_type, node_id, ip, pid.
     """
-    return _listed(_workers, filters, limit)
+    return _listed(rows_of.workers, filters, limit)
 
 
 def list_nodes(
@@ -366,7 +185,7 @@ def list_nodes(
     Returns:
         Rows with node_id, node_ip, is_head_node, state, node_name, resources_total, labels.
     """
-    return _listed(_nodes, filters, limit)
+    return _listed(rows_of.nodes, filters, limit)
 
 
 def list_jobs(
@@ -382,7 +201,7 @@ def list_jobs(
     Returns:
         Rows with job_id, status, type, entrypoint, driver_pid, namespace.
     """
-    return _listed(_jobs, filters, limit)
+    return _listed(rows_of.jobs, filters, limit)
 
 
 def list_placement_groups(
@@ -398,42 +217,44 @@ def list_placement_groups(
     Returns:
         Rows with placement_group_id, name, creator_job_id, state, bundles, stats.
     """
-    return _listed(_placement_groups, filters, limit)
+    return _listed(rows_of.placement_groups, filters, limit)
 
 
 def get_actor(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_actors` with this actor_id, or None."""
-    return next((row for row in _actors() if row["actor_id"] == id), None)
+    return next((row for row in rows_of.actors() if row["actor_id"] == id), None)
 
 
 def get_task(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_tasks` with this task_id, or None."""
-    return next((row for row in _tasks() if row["task_id"] == id), None)
+    return next((row for row in rows_of.tasks() if row["task_id"] == id), None)
 
 
 def get_worker(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_workers` with this worker_id, or None."""
-    return next((row for row in _workers() if row["worker_id"] == id), None)
+    return next((row for row in rows_of.workers() if row["worker_id"] == id), None)
 
 
 def get_node(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_nodes` with this node_id, or None."""
-    return next((row for row in _nodes() if row["node_id"] == id), None)
+    return next((row for row in rows_of.nodes() if row["node_id"] == id), None)
 
 
 def get_job(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_jobs` with this job_id, or None."""
-    return next((row for row in _jobs() if row["job_id"] == id), None)
+    return next((row for row in rows_of.jobs() if row["job_id"] == id), None)
 
 
 def get_placement_group(id: str, address: str | None = None, timeout: int = 30) -> State | None:
     """The row of `list_placement_groups` with this placement_group_id, or None."""
-    return next((row for row in _placement_groups() if row["placement_group_id"] == id), None)
+    return next(
+        (row for row in rows_of.placement_groups() if row["placement_group_id"] == id), None
+    )
 
 
 def get_objects(id: str, address: str | None = None, timeout: int = 30) -> list[State]:
     """The rows of `list_objects` with this object_id: one for each holder."""
-    return [row for row in _objects() if row["object_id"] == id]
+    return [row for row in rows_of.objects() if row["object_id"] == id]
 
 
 def list_runtime_envs(
@@ -449,12 +270,7 @@ def list_runtime_envs(
     Returns:
         A row with runtime_env and success.
     """
-
-    def rows() -> Iterator[State]:
-        need_session()
-        yield State(runtime_env=dict(_job.current.runtime_env), success=True)
-
-    return _listed(rows, filters, limit)
+    return _listed(rows_of.runtime_envs, filters, limit)
 
 
 def summarize_tasks(
@@ -466,7 +282,7 @@ def summarize_tasks(
     """
     summary: dict[str, Any] = {}
     kinds: Counter[str] = Counter()
-    for row in _tasks():
+    for row in rows_of.tasks():
         kinds[row["type"]] += 1
         entry = summary.setdefault(
             row["name"],
@@ -493,7 +309,7 @@ def summarize_actors(
     """
     summary: dict[str, Any] = {}
     total = 0
-    for row in _actors():
+    for row in rows_of.actors():
         total += 1
         name = row["class_name"]
         entry = summary.setdefault(name, {"class_name": name, "state_counts": Counter()})
@@ -508,7 +324,7 @@ def summarize_objects(
 
     Follows Ray's page "ray.util.state.summarize_objects".
     """
-    holders = list(_objects())
+    holders = list(rows_of.objects())
     rows = list({row["object_id"]: row for row in holders}.values())
     size = sum(row["object_size"] for row in rows) / 2**20
     entry = {
