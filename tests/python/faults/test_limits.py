@@ -73,7 +73,7 @@ def test_b1_17_too_few_descriptors_to_start(program):
         """
 import resource
 used = len(os.listdir("/proc/self/fd"))
-for extra in range(0, 14):
+for extra in range(0, 20):
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + extra, 4096))
     try:
         ray.init(num_cpus=1)
