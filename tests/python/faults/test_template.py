@@ -197,8 +197,9 @@ def broken(*arguments):
     encoded = original(*arguments)
     return encoded[:-5]
 original = settings.encode_settings
+import bolide._environments as environments
 import bolide._runtime as runtime
-runtime.encode_settings = broken
+environments.encode_settings = broken
 ray.init(num_cpus=2)
 f = ray.remote(lambda: 1)
 try:
@@ -206,7 +207,7 @@ try:
 except ray.exceptions.RuntimeEnvSetupError as error:
     say("error", str(error).replace("\\n", " "))
 say("started", runtime._node.stats()["started_workers"])
-runtime.encode_settings = original
+environments.encode_settings = original
 runtime.refresh_settings()
 say("later", ray.get(f.remote(), timeout=60))
 """
