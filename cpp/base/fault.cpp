@@ -186,6 +186,13 @@ bool at(const char* point) {
   return decision.fail;
 }
 
+uint64_t visits() {
+  read_environment();
+  // Acquire pairs with the release in install().
+  const Plan& plan = installed().load(std::memory_order_acquire)->plan;
+  return plan.empty() ? 0 : plan.visits(0);
+}
+
 Status load(std::string_view text, uint64_t seed) {
   read_environment();
   Result<Plan> plan = Plan::parse(text, seed);

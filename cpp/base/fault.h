@@ -63,6 +63,8 @@ class BOLIDE_API Plan {
   const std::vector<Rule>& rules() const { return rules_; }
   bool empty() const { return rules_.empty(); }
 
+  // visits is how often a point of that rule was visited.
+  uint64_t visits(size_t rule) const { return visits_[rule].load(std::memory_order_relaxed); }
   // Counts a visit to `point` and says what has to happen.
   Decision visit(std::string_view point);
 
@@ -71,6 +73,9 @@ class BOLIDE_API Plan {
   std::vector<Rule> rules_;
   std::unique_ptr<std::atomic<uint64_t>[]> visits_;  // one for each rule
 };
+
+// visits is how often this process has been at a point of the first rule of its plan.
+BOLIDE_API uint64_t visits();
 
 // Visits `point` in this process's plan: may not return (kill), may sleep; true means "fail".
 BOLIDE_API bool at(const char* point);

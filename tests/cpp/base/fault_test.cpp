@@ -60,6 +60,14 @@ TEST_CASE("an empty plan does nothing") {
   CHECK_FALSE(plan->visit("x").fail);
 }
 
+TEST_CASE("visits are counted for each rule, whatever it decides") {
+  Result<Plan> plan = Plan::parse("x=fail@3;y=fail", 0);
+  REQUIRE(plan.is_ok());
+  for (int i = 0; i < 2; ++i) CHECK_FALSE(plan->visit("x").fail);
+  CHECK(plan->visits(0) == 2);
+  CHECK(plan->visits(1) == 0);
+}
+
 TEST_CASE("a rule that cannot be read is named, with the grammar") {
   const std::string grammar =
       "; write point=kill|delay:MICROSECONDS|fail[@nth][%p], rules separated by ';'";
