@@ -131,6 +131,8 @@ cdef int named_dtype(const uint8_t* name, uint16_t length) except -1:
         import numpy
         find_numpy()
         dtype = numpy.dtype(key.decode())
+        if dtype.hasobject:  # these bytes are no pointers
+            raise corrupt_value()
         if len(_named_dtypes) >= MANY_DTYPES:
             _named_dtypes.clear()
         _named_dtypes[key] = dtype

@@ -129,3 +129,11 @@ cdef object decode_all(const uint8_t* data, uint64_t size, uint64_t align, Objec
     cursor.end = data + size
     cursor.align = align
     return decode(&cursor, None, owner)
+
+
+def decode_copy(bytes value not None, bint stored):
+    """The value that these bytes are, in memory of its own: for tests of damaged ones.
+
+    `stored`: its parts are aligned as in the store, else as in a record.
+    """
+    return decode_all(<const uint8_t*> PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), 64 if stored else 8, None)

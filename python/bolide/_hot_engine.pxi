@@ -95,8 +95,8 @@ def load_exported(ObjectRef ref not None):
     return load_bytes(value_bytes(ref), ref.entry.id.value)
 
 
-cdef bytes value_bytes(ObjectRef ref):
-    """The bytes of a ready object."""
+cpdef bytes value_bytes(ObjectRef ref):
+    """The bytes of a ready object, as they are encoded."""
     cdef ValueBytes value
     cdef const byte_t* data
     if ref.entry.holding != Holding.kStored:

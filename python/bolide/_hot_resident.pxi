@@ -293,6 +293,29 @@ cdef int put_window(Encoder encoder, npy.Array* a, Source source, uint64_t name,
     return 0
 
 
+cdef int need_inside(int nd, Py_ssize_t* shape, Py_ssize_t* strides, uint64_t first, uint64_t extent) except -1:
+    """Raises unless all elements of the decoded dtype lie in the window.
+
+    In floating point, which is exact below 2**53, and what is larger is outside anyway.
+    """
+    cdef double low = first
+    cdef double high = low + _decoded_itemsize
+    cdef double reach
+    cdef int i
+    for i in range(nd):
+        if shape[i] <= 0:
+            break  # it has no elements, or NumPy refuses it
+        reach = (<double> shape[i] - 1) * strides[i]
+        if reach < 0:
+            low += reach
+        else:
+            high += reach
+    else:
+        if low < 0 or high > extent:
+            raise corrupt_value()
+    return 0
+
+
 cdef object decode_window(Cursor* cursor, Dependencies dependencies):
     """The array: a view of the object that it lies in."""
     cdef uint8_t nd, source
@@ -329,6 +352,7 @@ cdef object decode_window(Cursor* cursor, Dependencies dependencies):
     dtype = _decoded_dtype  # a wait may have decoded something else
     if first >= extent:
         raise corrupt_value()
+    need_inside(nd, shape, strides, first, extent)
     return npy.new_array(
         <PyObject*> dtype, nd, shape, strides, <void*> (buffer.data + first), <PyObject*> buffer, False
     )
