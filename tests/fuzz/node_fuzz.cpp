@@ -124,11 +124,11 @@ std::vector<fuzz::Bytes> fuzz::seeds() {
                         .record(kHandBack, SequenceRecord{kSequence + 4})
                         .record(kHandBack, SequenceRecord{kSequence + 3}));
     seeds.push_back(script()
-                        .record(kDefineClass, ClassHeader{9, 0, 0, 1, kPooled, 0},
+                        .record(kDefineClass, ClassHeader{9, 0, 0, -1, 0, 1, kPooled},
                                 ResourceEntry{10'000, 3, 0}, "CPU")
-                        .record(kDefineClass, ClassHeader{10, 0, 0, 1, 1, 0}, ResourceEntry{10'000, 3, 0},
+                        .record(kDefineClass, ClassHeader{10, 0, 0, -1, 0, 1, 1}, ResourceEntry{10'000, 3, 0},
                                 "CPU", ResourceEntry{5'000, 3, 0}, "CPU")
-                        .record(kDefineClass, ClassHeader{11, 5, 3, 1, kPooled, 0}, "env",
+                        .record(kDefineClass, ClassHeader{11, 5, 0, -1, 3, 1, kPooled}, "env",
                                 ResourceEntry{10'000, 3, 0}, "CPU")
                         .record(kLog, LogHeader{1, 5}, "hello")
                         .record(kActorExit, ActorExit{ExitKind::kIntended, 4}, "ends")
@@ -142,7 +142,7 @@ std::vector<fuzz::Bytes> fuzz::seeds() {
     call.function = fresh;
     seeds.push_back(
         script()
-            .record(kDefineClass, ClassHeader{10, 0, 0, 1, 1, 0}, ResourceEntry{10'000, 3, 0}, "CPU",
+            .record(kDefineClass, ClassHeader{10, 0, 0, -1, 0, 1, 1}, ResourceEntry{10'000, 3, 0}, "CPU",
                     ResourceEntry{10'000, 3, 0}, "CPU")
             .record(kPut, inline_value(fresh, spec.size(), 1, kActor), spec, kDriver + 1)
             .record(kSubmit, creation, uint64_t{1})

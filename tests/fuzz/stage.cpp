@@ -99,7 +99,7 @@ void Stage::drive(Node& node) {
     const std::pair<std::string, int64_t> cpu{"CPU", 10'000};
     const node::Client::Quantities need(&cpu, 1);
     const node::Client::Quantities kept;
-    must(node.define_class(7, need, &kept, {}).is_ok(), "a class of constructors is known");
+    must(node.define_class(7, need, &kept, {}, {}).is_ok(), "a class of constructors is known");
     const std::string value = support::actor_value({-1, -1, node::kInOrder, 1, 0, 1}, {});
     actor = node.put_inline(value.data(), value.size(), std::span(&code, 1), ipc::kActor).take();
     node::SubmitRequest creation = request(which, actor->id.value);

@@ -18,7 +18,7 @@ TEST_CASE("a constructor that comes while the worker's thread waits for memory i
   stage.play([&](Node& node) {
     const node::Client::Quantities nothing;
     const std::pair<std::string, int64_t> cpu{"CPU", 10'000};
-    CHECK(node.define_class(kConstructors, std::span(&cpu, 1), &nothing, {}).is_ok());
+    CHECK(node.define_class(kConstructors, std::span(&cpu, 1), &nothing, {}, {}).is_ok());
     const std::string value = support::actor_value({0, -1, node::kInOrder, 1, 0, 1}, {});
     const uint64_t code = stage.function();
     ObjectEntry* actor =
