@@ -52,7 +52,7 @@ TEST_CASE("layout: the fixed part of every record is a multiple of 8 bytes") {
   CHECK(sizeof(ChunkRefusal) == 16);
   CHECK(sizeof(BlockedRecord) == 8);
   CHECK(sizeof(HelloRecord) == 8);
-  CHECK(sizeof(ClassHeader) == 32);
+  CHECK(sizeof(ClassHeader) == 40);
   CHECK(sizeof(ResourceEntry) == 16);
   CHECK(sizeof(CancelRecord) == 16);
   CHECK(sizeof(YieldRecord) == 16);
