@@ -185,12 +185,15 @@ TEST_CASE("objects: the end of a stream's consumer is told when its object goes"
   CHECK(node.owner.streams == std::vector<ObjectId>{id});
 }
 
-TEST_CASE("objects: the end of an actor's last handle is told") {
+TEST_CASE("objects: the end of the last handle of an actor or a placement group is told") {
   Node node;
   ObjectEntry* actor = node.value(1, ipc::kActor);
-  const ObjectId id = actor->id;
+  ObjectEntry* group = node.value(1, ipc::kGroup);
+  const std::vector<ObjectId> ids{actor->id, group->id};
   node.objects.release(actor);
-  CHECK(node.owner.actors == std::vector<ObjectId>{id});
+  node.objects.release(group);
+  CHECK(node.owner.actors == std::vector<ObjectId>{ids[0]});
+  CHECK(node.owner.groups == std::vector<ObjectId>{ids[1]});
 }
 
 TEST_CASE("objects: a stored value is booked with the chunk, and refused if it cannot be there") {
