@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::memset(memory.get(), 0, kBytes);
   format_ring(memory.get(), kCapacity);
   Words words{};
-  std::memcpy(&words, data, std::min(size, sizeof words));
+  if (size != 0) std::memcpy(&words, data, std::min(size, sizeof words));
   if (size > sizeof words) {
     std::memcpy(memory.get() + sizeof(RingControl), data + sizeof words,
                 std::min<size_t>(size - sizeof words, kCapacity));
