@@ -138,6 +138,10 @@ class BolideBackend(AutoBatchingMixin, ParallelBackendBase):
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Called by joblib when a batch has failed: ends the others."""
         self._stop(RuntimeError("joblib ended this batch because another one has failed"))
+        # joblib keeps batches that it has cut for later, and would run them in its next call.
+        if hasattr(self.parallel, "_ready_batches"):
+            with self.parallel._lock:
+                self.parallel._ready_batches = queue.Queue()
         if ensure_ready:
             self.configure(n_jobs=self._n_jobs, parallel=self.parallel)
 
