@@ -118,9 +118,9 @@ BUDGETS: dict[str, Budget] = {
     ACTOR_SYNC: Budget(PLAIN_CALL, 60, ray="30,000"),
     ACTOR_ASYNC: Budget(PLAIN_CALL, 20, ray="9,600"),
     ACTOR_MANY: Budget(PLAIN_CALL),
-    GRAPH_EDGE: Budget(PLAIN_CALL),  # the aim is 25; it is 28 to 33
+    GRAPH_EDGE: Budget(PLAIN_CALL, 25),
     GRAPH_SYNC: Budget(PLAIN_CALL),
-    ALLREDUCE: Budget("memory bound of an allreduce"),  # the aim is 1.5; it is 1.7 to 2
+    ALLREDUCE: Budget("memory bound of an allreduce", 1.5),
     ACTOR_SUSPENDED: Budget("asyncio and 15 plain calls", 1.3),  # 1.3 x asyncio + 20 plain calls
     ACTOR_CREATION: Budget(MICROSECOND, 10_000),
     ACTOR_MEMORY: Budget("MiB", 4096),
