@@ -43,7 +43,7 @@ def test_a11_a_write_into_a_stored_object_kills_the_writer_only(two, made_by):
 
     ref = two.put(expected) if made_by == "driver" else make.remote()
     view = two.get(ref)
-    for _ in range(5):
+    for _ in range(20):
         with pytest.raises(WorkerCrashedError, match=r"signal 11 \(SIGSEGV\)"):
             two.get(overwrite.remote(ref))
         assert two.get(total.remote(ref)) == expected.sum()

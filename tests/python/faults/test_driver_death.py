@@ -97,7 +97,7 @@ def killed_drivers(program, times, seed):
         wait_until(lambda moment=moment: time.monotonic() >= moment)
         os.kill(run.pid, signal.SIGKILL)
         killed = time.monotonic()
-        run.family_gone(5)
+        run.family_gone(2)
         outlived.append(time.monotonic() - killed)
         run.end()
     outlived.sort()

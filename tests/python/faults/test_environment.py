@@ -59,7 +59,10 @@ def path(tmp_path):
     return made
 
 
-@pytest.mark.parametrize("flags", [["-O"], ["-OO"], ["-I"], ["-X", "dev"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "flags", [["-O"], ["-OO"], ["-I"], ["-E"], ["-s"], ["-X", "utf8=0"], ["-X", "dev"], ["-B"]],
+    ids=" ".join,
+)  # fmt: skip
 def test_b2_20_flags_of_the_interpreter(path, flags):
     assert run(path, flags=flags) == (0, SAID, "")
 
@@ -68,8 +71,11 @@ def test_b2_20_flags_of_the_interpreter(path, flags):
     "env",
     [
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONHASHSEED": "0"},
         {"PYTHONHASHSEED": "12345"},
         {"HOME": "/nonexistent", "TMPDIR": "/nonexistent"},
+        {"PYTHONMALLOC": "debug"},
+        {"TZ": "Pacific/Kiritimati"},
     ],
     ids=lambda env: " ".join(env),
 )

@@ -19,8 +19,11 @@ TOTAL = 1000 * MB  # of the machine in the file
 
 
 @bolide.remote(max_retries=0)
-def hog(size, path=None):
-    """Takes `size` bytes, and keeps them until the gate is opened."""
+def hog(size, path=None, began=None):
+    """Takes `size` bytes, keeps them until the gate is opened; the file `began` gets the time."""
+    if began is not None:
+        with open(began, "w") as file:  # on the clock that all processes share
+            file.write(str(time.monotonic()))
     held = b"x" * size
     if path is not None:
         pass_gate(path)
@@ -79,11 +82,12 @@ SENTENCE = re.compile(
 
 def exceed(runtime, path):
     """A task that takes twice its limit: how long its end took, and that the sentence is right."""
-    began = time.monotonic()
-    ref = hog.options(memory=50 * MB).remote(100 * MB, path)
+    began = f"{path}.began"
+    ref = hog.options(memory=50 * MB).remote(100 * MB, path, began)
     with pytest.raises(bolide.exceptions.OutOfMemoryError) as caught:
         runtime.get(ref, timeout=30)
-    took = time.monotonic() - began
+    with open(began) as file:
+        took = time.monotonic() - float(file.read())
     told = SENTENCE.fullmatch(str(caught.value))
     assert told, str(caught.value)
     held, pid, rss = map(int, told.groups())
@@ -97,7 +101,7 @@ def test_a9_a_task_that_takes_twice_its_limit(two, gate):
     other = hog.remote(10 * MB, gate.path)
     times = sorted(exceed(two, gate.path) for _ in range(3))
     print(f"OutOfMemoryError after {times[0] * 1e3:.0f} to {times[-1] * 1e3:.0f} ms")
-    assert times[0] <= 1  # on a loaded machine a start alone may take that
+    assert times[-1] <= 1
     gate.open()
     assert two.get(other, timeout=20) == 10 * MB
     assert two.get(hog.options(memory=50 * MB).remote(20 * MB), timeout=20) == 20 * MB
