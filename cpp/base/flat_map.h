@@ -31,9 +31,10 @@ class FlatMap {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  // find returns the value's place or nullptr; valid until the next insert or erase.
+  // find returns the value's place or nullptr; valid until the next insert or erase. Key 0, which a
+  // damaged record may name, is in no map.
   Value* find(uint64_t key) {
-    if (size_ == 0) return nullptr;
+    if (size_ == 0 || key == 0) return nullptr;
     for (size_t i = home(key);; i = next(i)) {
       if (slots_[i].key == key) return &slots_[i].value;
       if (slots_[i].key == 0) return nullptr;
@@ -48,7 +49,7 @@ class FlatMap {
   }
 
   bool erase(uint64_t key) {
-    if (size_ == 0) return false;
+    if (size_ == 0 || key == 0) return false;
     size_t hole = home(key);
     while (slots_[hole].key != key) {
       if (slots_[hole].key == 0) return false;

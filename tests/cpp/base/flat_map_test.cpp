@@ -50,6 +50,14 @@ TEST_CASE("an empty map finds and erases nothing") {
   CHECK(map.size() == 0);
 }
 
+TEST_CASE("key 0 is in no map") {
+  FlatMap<int> map;
+  map.insert(5, 50);
+  CHECK(map.find(0) == nullptr);
+  CHECK_FALSE(map.erase(0));
+  CHECK(map.size() == 1);
+}
+
 TEST_CASE("a value can be changed in its place") {
   FlatMap<int> map;
   map.insert(7, 1);
