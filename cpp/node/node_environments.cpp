@@ -117,12 +117,16 @@ Status Node::start_template(Template& origin) {
 // read_template handles what it has said; `ended`: its process has, so there is nothing more.
 void Node::read_template(Template& origin, bool ended) {
   bool closed = false;
-  while (auto message = origin.link.receive(&closed)) {
+  while (auto message = closed ? std::nullopt : origin.link.receive(&closed)) {
     WorkerLink* link = link_of(message->worker);
     switch (message->event) {
       case TemplateEvent::kForked:
         origin.served = true;
-        if (link != nullptr) link->pid = message->pid;
+        if (!WorkerLink::can_be_worker(message->pid)) {
+          closed = true;
+        } else if (link != nullptr) {
+          link->pid = message->pid;
+        }
         break;
       case TemplateEvent::kForkFailed:
         worker_exited(message->worker, system_error("it could not be forked", message->status).message());

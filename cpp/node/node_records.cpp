@@ -118,8 +118,8 @@ Status Node::handle(WorkerLink& link, RecordType type, const std::byte* data, ui
     case RecordType::kHello: {
       const auto hello = in.take<ipc::HelloRecord>();
       if (link.hello) return malformed("a second greeting");
-      // Its process group is killed by this number. Often the template has told it already.
-      if (!in.ok() || hello.pid <= 1 || hello.pid > INT32_MAX ||
+      // Often the template has told it already.
+      if (!in.ok() || !WorkerLink::can_be_worker(hello.pid) ||
           (link.pid != 0 && link.pid != hello.pid)) {
         return malformed("a greeting of another process");
       }

@@ -30,6 +30,7 @@
 #include "node/task_record.h"
 #include "os/fd.h"
 #include "os/memory.h"
+#include "os/process.h"
 #include "sched/task.h"
 
 namespace bolide::node {
@@ -109,6 +110,11 @@ class BOLIDE_API WorkerLink {
   bool started(const Outstanding& entry) const;
 
   bool looks_empty() const { return !replies.has_data(); }
+
+  // can_be_worker: process groups are killed by this number, so never take this process's own.
+  static bool can_be_worker(int64_t pid) {
+    return pid > 1 && pid <= INT32_MAX && pid != os::own_pid();
+  }
 
   sched::Worker worker;
   Actor* actor = nullptr;  // whose worker it is, from the sending of its constructor on
