@@ -177,9 +177,10 @@ void Stage::hostile_main(WorkerClient::Descriptors descriptors) {
   auto memory =
       os::Mapping::map(descriptors.link, ipc::kLinkSize, os::Access::kReadWrite).take();
   auto client = WorkerClient::attach(std::move(descriptors)).take();
-  auto slot = client->reserve(20'000, false, now(), INT64_MAX).take();
-  ObjectEntry* own = client->put_stored(slot, {}, 0, false).take();
-  std::byte* bytes = slot.data;
+  auto slot = client->reserve(20'000, false, now(), INT64_MAX);
+  if (!slot.is_ok()) return;  // the driver has ended
+  if (!client->put_stored(*slot, {}, 0, false).is_ok()) return;
+  std::byte* bytes = slot->data;
   for (;;) {
     TaskView task;
     bool waited = false;
@@ -200,7 +201,6 @@ void Stage::hostile_main(WorkerClient::Descriptors descriptors) {
     machine_.sleep(10 * kMillisecond);  // the node reads what it was sent, and kills it or does not
     break;
   }
-  static_cast<void>(own);
 }
 
 void Stage::execute(WorkerClient& worker, const TaskView& task) {
