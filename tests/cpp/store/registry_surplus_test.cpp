@@ -5,31 +5,12 @@
 
 #include "store/arena.h"
 #include "store/views.h"
-#include "store_testing.h"
+#include "registry_testing.h"
 #include "support/faults.h"
 
 using namespace bolide;
 using namespace bolide::store;
 using namespace bolide::store::testing;
-
-namespace {
-
-constexpr ClientId kAnn{1};
-constexpr ClientId kBob{2};
-
-uint64_t plenty() {
-  return uint64_t{1} << 40;
-}
-
-// Grants a chunk and has it sealed, as its writer would.
-ChunkId sealed_chunk(Registry& registry, ClientId owner, uint64_t chunk_size, uint64_t wanted) {
-  auto grant = registry.grant(owner, chunk_size, wanted, false);
-  REQUIRE(grant.is_ok());
-  REQUIRE(os::seal_future_write(*registry.fd(grant->id)).is_ok());
-  return grant->id;
-}
-
-}  // namespace
 
 TEST_CASE("registry: surplus is what exceeds 64 MiB of chunks that were empty for half a second") {
   Registry registry(1000 * kMiB, plenty);
