@@ -55,6 +55,12 @@ struct Node {
   Objects objects{100 * kMiB, owner};
   uint64_t counter = 0;
 
+  void put_away(ObjectEntry* entry) {
+    objects.keep_place(entry, store::SpillPlace());
+    REQUIRE(entry->presence.depart());
+    objects.put_away(entry);
+  }
+
   ObjectEntry* value(uint32_t refs = 1, uint8_t flags = 0) {
     ObjectEntry* entry = objects.add(make_object_id(kAnn, ++counter), refs);
     objects.table().set_inline(entry, "x", 1, flags);
@@ -175,25 +181,18 @@ TEST_CASE("objects: the end of a function is told, also of one within a containe
   CHECK(node.owner.functions == std::vector<ObjectId>{id});
 }
 
-TEST_CASE("objects: the end of a stream's consumer is told when its object goes") {
+TEST_CASE("objects: the end of the last handle of a stream, an actor or a placement group is told") {
   Node node;
-  ObjectEntry* stream = node.value(2, ipc::kStream);
-  const ObjectId id = stream->id;
-  node.objects.release(stream);
-  CHECK(node.owner.streams.empty());
-  node.objects.release(stream);
-  CHECK(node.owner.streams == std::vector<ObjectId>{id});
-}
-
-TEST_CASE("objects: the end of the last handle of an actor or a placement group is told") {
-  Node node;
-  ObjectEntry* actor = node.value(1, ipc::kActor);
-  ObjectEntry* group = node.value(1, ipc::kGroup);
-  const std::vector<ObjectId> ids{actor->id, group->id};
-  node.objects.release(actor);
-  node.objects.release(group);
-  CHECK(node.owner.actors == std::vector<ObjectId>{ids[0]});
-  CHECK(node.owner.groups == std::vector<ObjectId>{ids[1]});
+  const std::vector<ObjectId>* told[] = {&node.owner.streams, &node.owner.actors, &node.owner.groups};
+  const uint8_t kinds[] = {ipc::kStream, ipc::kActor, ipc::kGroup};
+  for (int i = 0; i < 3; ++i) {
+    ObjectEntry* entry = node.value(2, kinds[i]);
+    const ObjectId id = entry->id;
+    node.objects.release(entry);
+    CHECK(told[i]->empty());
+    node.objects.release(entry);
+    CHECK(*told[i] == std::vector<ObjectId>{id});
+  }
 }
 
 TEST_CASE("objects: a stored value is booked with the chunk, and refused if it cannot be there") {
@@ -267,10 +266,8 @@ TEST_CASE("objects: a value that is put away comes back, and its place on the di
   ObjectEntry* another = node.stored(chunk, 64, kBob);
   const ObjectId id = entry->id;
   CHECK(node.objects.place_of(entry) == nullptr);
-  node.objects.keep_place(entry, store::SpillPlace());
+  node.put_away(entry);
   CHECK(node.objects.place_of(entry) != nullptr);
-  REQUIRE(entry->presence.depart());
-  node.objects.put_away(entry);
   CHECK(node.live() == 64);
   CHECK(node.objects.bring_back(entry, at(chunk, 256 * kKiB, 64), kBob).code() == Code::kInvalid);
   CHECK(entry->presence.is_away());
@@ -289,9 +286,7 @@ TEST_CASE("objects: a value that is away when it goes has no place in memory to 
   Node node;
   const uint32_t chunk = node.sealed_chunk(kBob);
   ObjectEntry* entry = node.stored(chunk, 0, kBob);
-  node.objects.keep_place(entry, store::SpillPlace());
-  REQUIRE(entry->presence.depart());
-  node.objects.put_away(entry);
+  node.put_away(entry);
   node.objects.release(entry);
   CHECK(node.owner.spans.size() == 1);
   CHECK(node.owner.places.size() == 1);
