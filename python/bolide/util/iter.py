@@ -10,12 +10,13 @@ its shard; the items of a shard keep their order; a shard is read by one reader 
 from __future__ import annotations
 
 import itertools
-import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from .._hot import get, wait
 from .._remote import remote
+from . import _transforms
+from ._local_iterator import LocalIterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,40 +134,6 @@ class ParallelIteratorWorker:
         return [waiting[start].popleft()]
 
 
-class _Transforms:
-    """The transformations that both kinds of iterators have, as functions of an iterator."""
-
-    @staticmethod
-    def for_each(fn: Callable[[Any], Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
-        return lambda items: map(fn, items)
-
-    @staticmethod
-    def filter(fn: Callable[[Any], bool]) -> Callable[[Iterator[Any]], Iterator[Any]]:
-        return lambda items: filter(fn, items)
-
-    @staticmethod
-    def batch(n: int) -> Callable[[Iterator[Any]], Iterator[Any]]:
-        return lambda items: iter(lambda: list(itertools.islice(items, n)), [])
-
-    @staticmethod
-    def flatten(items: Iterator[Any]) -> Iterator[Any]:
-        return itertools.chain.from_iterable(items)
-
-    @staticmethod
-    def shuffle(size: int, seed: int | None) -> Callable[[Iterator[Any]], Iterator[Any]]:
-        def shuffled(items: Iterator[Any]) -> Iterator[Any]:
-            chance = random.Random(seed)
-            held: list[Any] = []
-            for item in items:
-                held.append(item)
-                if len(held) >= size:
-                    yield held.pop(chance.randrange(len(held)))
-            while held:
-                yield held.pop(chance.randrange(len(held)))
-
-        return shuffled
-
-
 class ParallelIterator:
     """Items in the shards of several actors. Made by `from_items` and its like.
 
@@ -198,19 +165,19 @@ class ParallelIterator:
 
     def for_each(self, fn: Callable[[Any], Any]) -> ParallelIterator:
         """Applies `fn` to each item."""
-        return self._with(_Transforms.for_each(fn), ".for_each()")
+        return self._with(_transforms.for_each(fn), ".for_each()")
 
     def filter(self, fn: Callable[[Any], bool]) -> ParallelIterator:
         """Leaves out the items for which `fn` is false."""
-        return self._with(_Transforms.filter(fn), ".filter()")
+        return self._with(_transforms.keep(fn), ".filter()")
 
     def batch(self, n: int) -> ParallelIterator:
         """Makes lists of `n` items of a shard; the last may be shorter."""
-        return self._with(_Transforms.batch(n), f".batch({n})")
+        return self._with(_transforms.batch(n), f".batch({n})")
 
     def flatten(self) -> ParallelIterator:
         """The items of each item."""
-        return self._with(_Transforms.flatten, ".flatten()")
+        return self._with(_transforms.flatten, ".flatten()")
 
     def combine(self, fn: Callable[[Any], list[Any]]) -> ParallelIterator:
         """As ``for_each(fn).flatten()``."""
@@ -221,7 +188,7 @@ class ParallelIterator:
     def local_shuffle(self, shuffle_buffer_size: int, seed: int | None = None) -> ParallelIterator:
         """Shuffles within each shard, by a buffer of so many items."""
         name = f".local_shuffle(shuffle_buffer_size={shuffle_buffer_size}, seed={seed})"
-        return self._with(_Transforms.shuffle(shuffle_buffer_size, seed), name)
+        return self._with(_transforms.shuffle(shuffle_buffer_size, seed), name)
 
     def repartition(self, num_partitions: int) -> ParallelIterator:
         """Deals the items of each shard in turn to so many new shards."""
@@ -361,80 +328,3 @@ class ParallelIterator:
                     yield full
 
         return rounds
-
-
-class LocalIterator:
-    """An iterator over what is gathered. Transformations run here, as items are taken."""
-
-    def __init__(self, make: Callable[[], Iterator[Any]], name: str) -> None:
-        self._make = make
-        self._now: Iterator[Any] | None = None
-        self.name = name
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._now is None:
-            self._now = iter(self._make())
-        return self._now
-
-    def __next__(self) -> Any:
-        return next(iter(self))
-
-    def __repr__(self) -> str:
-        return f"LocalIterator[{self.name}]"
-
-    def transform(self, fn: Callable[[Iterator[Any]], Iterator[Any]], name: str = "") -> Any:
-        """Applies `fn` to the iterator."""
-        return LocalIterator(lambda: fn(iter(self)), self.name + (name or ".transform()"))
-
-    def for_each(self, fn: Callable[[Any], Any]) -> LocalIterator:
-        """Applies `fn` to each item."""
-        return self.transform(_Transforms.for_each(fn), ".for_each()")
-
-    def filter(self, fn: Callable[[Any], bool]) -> LocalIterator:
-        """Leaves out the items for which `fn` is false."""
-        return self.transform(_Transforms.filter(fn), ".filter()")
-
-    def batch(self, n: int) -> LocalIterator:
-        """Makes lists of `n` items; the last may be shorter."""
-        return self.transform(_Transforms.batch(n), f".batch({n})")
-
-    def flatten(self) -> LocalIterator:
-        """The items of each item."""
-        return self.transform(_Transforms.flatten, ".flatten()")
-
-    def combine(self, fn: Callable[[Any], list[Any]]) -> LocalIterator:
-        """As ``for_each(fn).flatten()``."""
-        return self.for_each(fn).flatten()
-
-    def shuffle(self, shuffle_buffer_size: int, seed: int | None = None) -> LocalIterator:
-        """Shuffles by a buffer of so many items."""
-        return self.transform(_Transforms.shuffle(shuffle_buffer_size, seed), ".shuffle()")
-
-    def union(self, *others: LocalIterator) -> LocalIterator:
-        """The items of all, in turn."""
-
-        def items() -> Iterator[Any]:
-            left = deque(iter(one) for one in (self, *others))
-            while left:
-                one = left.popleft()
-                for item in one:
-                    yield item
-                    left.append(one)
-                    break
-
-        return LocalIterator(items, f"LocalUnion[{', '.join(map(str, (self, *others)))}]")
-
-    def duplicate(self, n: int) -> list[LocalIterator]:
-        """So many iterators over the same items, each at its own speed."""
-        copies = itertools.tee(iter(self), n)
-        return [LocalIterator(lambda c=c: c, f"{self.name}.duplicate[{i}]") for i, c in
-                enumerate(copies)]  # fmt: skip
-
-    def take(self, n: int) -> list[Any]:
-        """The next `n` items, or as many as there are."""
-        return list(itertools.islice(iter(self), n))
-
-    def show(self, n: int = 20) -> None:
-        """Prints the next `n` items."""
-        for item in self.take(n):
-            print(item)

@@ -42,7 +42,11 @@ def register_serializer(
     for function in (serializer, deserializer):
         if not callable(function):
             raise TypeError(f"a serializer must be a function, but {function!r} cannot be called")
-    copyreg.pickle(cls, lambda obj: (_load, (deserializer, serializer(obj))))  # type: ignore[arg-type]
+
+    def reduced(instance: Any) -> tuple[Any, ...]:
+        return _load, (deserializer, serializer(instance))
+
+    copyreg.pickle(cls, reduced)
 
 
 def deregister_serializer(cls: type) -> None:

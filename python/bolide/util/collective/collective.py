@@ -1,21 +1,20 @@
 """The functions of collective communication, as members of groups call them.
 
-They check arguments and turn tensors into flat arrays; what is done with these is in `_group`.
+They check arguments; tensors become flat arrays in `_tensors`, and what is done with these is in
+`_group`.
 Follows Ray's page "Ray Collective API". Thread safety: one thread of a process at a time.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from ... import get, get_actor, get_runtime_context, kill, remote
 from ._group import Group
 from ._meeting import NAMESPACE, Meeting
+from ._tensors import Flat, FlatList
 from .types import Backend, ReduceOp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 _groups: dict[str, Group] = {}
@@ -190,7 +189,7 @@ def allreduce(tensor: Any, group_name: str = "default", op: ReduceOp = ReduceOp.
     Follows Ray's page "allreduce".
     """
     group = get_group_handle(group_name)
-    with _Flat(tensor) as array:
+    with Flat(tensor) as array:
         group.allreduce(array, _check_op(op))
 
 
@@ -200,7 +199,7 @@ def reduce(
     """Reduces the tensors of all members into that of `dst_rank`. Arguments as in `allreduce`."""
     group = get_group_handle(group_name)
     _check_rank("dst_rank", dst_rank, group.size)
-    with _Flat(tensor, changes=group.rank == dst_rank) as array:
+    with Flat(tensor, changes=group.rank == dst_rank) as array:
         group.reduce(array, dst_rank, _check_op(op))
 
 
@@ -208,7 +207,7 @@ def broadcast(tensor: Any, src_rank: int = 0, group_name: str = "default") -> No
     """Copies the tensor of `src_rank` into those of all members. Arguments as in `allreduce`."""
     group = get_group_handle(group_name)
     _check_rank("src_rank", src_rank, group.size)
-    with _Flat(tensor, changes=group.rank != src_rank) as array:
+    with Flat(tensor, changes=group.rank != src_rank) as array:
         group.broadcast(array, src_rank)
 
 
@@ -226,7 +225,7 @@ def allgather(tensor_list: list[Any], tensor: Any, group_name: str = "default") 
     """
     group = get_group_handle(group_name)
     _check_list(tensor_list, group)
-    with _FlatList(tensor_list) as arrays, _Flat(tensor, changes=False) as array:
+    with FlatList(tensor_list) as arrays, Flat(tensor, changes=False) as array:
         group.allgather(arrays, array)
 
 
@@ -249,7 +248,7 @@ def reducescatter(
     """
     group = get_group_handle(group_name)
     _check_list(tensor_list, group)
-    with _Flat(tensor) as array, _FlatList(tensor_list, changes=False) as arrays:
+    with Flat(tensor) as array, FlatList(tensor_list, changes=False) as arrays:
         group.reducescatter(array, arrays, _check_op(op))
 
 
@@ -267,7 +266,7 @@ def send(tensor: Any, dst_rank: int, group_name: str = "default") -> None:
     """
     group = get_group_handle(group_name)
     _check_peer("dst_rank", dst_rank, group)
-    with _Flat(tensor, changes=False) as array:
+    with Flat(tensor, changes=False) as array:
         group.send(array, dst_rank)
 
 
@@ -280,65 +279,8 @@ def recv(tensor: Any, src_rank: int, group_name: str = "default") -> None:
     """
     group = get_group_handle(group_name)
     _check_peer("src_rank", src_rank, group)
-    with _Flat(tensor) as array:
+    with Flat(tensor) as array:
         group.receive(array, src_rank)
-
-
-# ---- tensors as flat arrays
-
-
-class _Flat:
-    """A tensor as a flat array while the block runs; what it has then is what the tensor gets."""
-
-    def __init__(self, tensor: Any, changes: bool = True) -> None:
-        array = _as_array(tensor)
-        if changes and not array.flags.writeable:
-            raise ValueError(
-                "the tensor is read-only, as arrays from get() and arguments of tasks are, but the "
-                "result is written into it; give a copy of it."
-            )
-        self._array = array
-        self._changes = changes
-        self._flat = np.ascontiguousarray(array).reshape(-1)
-
-    def __enter__(self) -> np.ndarray:
-        return self._flat
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        if self._changes and kind is None and not np.shares_memory(self._flat, self._array):
-            np.copyto(self._array, self._flat.reshape(self._array.shape))
-
-
-class _FlatList:
-    """Several tensors as flat arrays."""
-
-    def __init__(self, tensors: Sequence[Any], changes: bool = True) -> None:
-        self._all = [_Flat(tensor, changes) for tensor in tensors]
-
-    def __enter__(self) -> list[np.ndarray]:
-        return [each.__enter__() for each in self._all]
-
-    def __exit__(self, *exc: Any) -> None:
-        for each in self._all:
-            each.__exit__(*exc)
-
-
-def _as_array(tensor: Any) -> np.ndarray:
-    if isinstance(tensor, np.ndarray):
-        if tensor.dtype.hasobject:
-            raise TypeError("the tensor is an array of Python objects; give one of numbers.")
-        return tensor
-    if type(tensor).__module__.partition(".")[0] == "torch" and hasattr(tensor, "numpy"):
-        if tensor.device.type != "cpu":
-            raise TypeError(
-                f"the tensor is on {tensor.device}, but collectives here take tensors on the CPU; "
-                "move it with .cpu()."
-            )
-        return tensor.detach().numpy()
-    raise TypeError(
-        f"the tensor is a {type(tensor).__name__}, but it must be a NumPy array or a torch tensor "
-        "on the CPU; convert it."
-    )
 
 
 # ---- checks

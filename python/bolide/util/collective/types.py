@@ -24,7 +24,7 @@ class Backend:
     TORCH_GLOO = "torch_gloo"
     UNRECOGNIZED = "unrecognized"
 
-    def __new__(cls, name: str = "gloo") -> str:  # type: ignore[misc]
+    def __new__(cls, name: str = "gloo") -> str:  # type: ignore[misc]  # as in Ray, a name is what it gives
         known = {cls.NCCL, cls.GLOO, cls.TORCH_GLOO}
         backend = name.lower() if isinstance(name, str) else name
         if backend not in known:

@@ -40,7 +40,7 @@ class Chunk(Call):
     def settle(self, value: Any, error: BaseException | None) -> None:
         """The call has ended."""
         self.value, self.error = value, error
-        self.function = self.args = self.kwargs = None  # type: ignore[assignment]
+        self.function, self.args, self.kwargs = None, (), {}
         self.owner.chunk_ended(self)
 
 
