@@ -25,6 +25,13 @@ from . import calls  # noqa: E402
 pytestmark = pytest.mark.dev
 
 
+@pytest.fixture(scope="module", autouse=True)
+def threads_of_libraries():
+    """BLAS and OpenMP start threads at their first use, which stay: before any test is watched."""
+    if GridSearchCV is not None:
+        LogisticRegression().fit(*make_classification(n_samples=2000, random_state=0))
+
+
 @pytest.fixture(autouse=True)
 def registered(ray):
     register_ray()
