@@ -17,11 +17,13 @@ from bolide import _runtime
 
 from .support import Channel, Journal, Latch
 
+_FOLDERS = ("integration", "placement_groups")
+
 
 def pytest_collection_modifyitems(items):
     """A test here that takes a minute hangs."""
     for item in items:
-        if item.path.parent.name == "integration" and not item.get_closest_marker("timeout"):
+        if item.path.parent.name in _FOLDERS and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(60))
 
 
