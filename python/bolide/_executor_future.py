@@ -71,17 +71,21 @@ class CrewFuture(Call, Future):
 
     def begin(self) -> bool:
         """The call is to start: as `set_running_or_notify_cancel`."""
-        with self._crew.lock:  # type: ignore[union-attr]
-            if self._made_condition is None:
-                self._state = RUNNING
-                return True
+        crew = self._crew
+        if crew is not None:
+            with crew.lock:
+                if self._made_condition is None:
+                    self._state = RUNNING
+                    return True
         return self.set_running_or_notify_cancel()
 
     def settle(self, value: Any, error: BaseException | None) -> None:
         """The call has ended."""
         crew = self._crew
-        self.function = self.args = self.kwargs = None  # type: ignore[assignment]
-        with crew.lock:  # type: ignore[union-attr]
+        if crew is None:
+            return
+        self.function, self.args, self.kwargs = None, (), {}
+        with crew.lock:
             self._crew = None
             waited_for = self._made_condition is not None
             if not waited_for:
@@ -101,7 +105,7 @@ class CrewFuture(Call, Future):
                 return self._result
             return super().result(0)
         finally:
-            self = None  # type: ignore[assignment]  # an exception's traceback would keep it
+            del self  # an exception's traceback would keep it
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """The exception of the call, or None."""

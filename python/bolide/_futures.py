@@ -14,6 +14,7 @@ import weakref
 from concurrent.futures import Future
 
 from . import _hot, _runtime
+from .exceptions import RaySystemError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def _settle(future: Any, ref: _hot.ObjectRef) -> None:
 def _wait_and_call(ref: _hot.ObjectRef, callback: Callable[[], object]) -> None:
     try:
         _hot.wait([ref])
-    except Exception:  # the runtime stopped
-        pass
+    except RaySystemError:
+        pass  # the runtime stopped; who is called back learns that from get()
     callback()
 
 

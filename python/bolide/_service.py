@@ -17,6 +17,7 @@ from . import _hot
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
     from . import _core
     from ._environments import Environments
@@ -105,13 +106,12 @@ def _draw_bar(line: str) -> bool:
     return tqdm_ray.take_line(line)
 
 
-def _write_line(out: object, line: str) -> None:
+def _write_line(out: TextIO, line: str) -> None:
     try:
-        out.write(line + "\n")  # type: ignore[attr-defined]
-        out.flush()  # type: ignore[attr-defined]
-    except (OSError, ValueError) as error:
-        # The user's stream is closed or broken. Other lines may still get through.
-        _ = error
+        out.write(line + "\n")
+        out.flush()
+    except (OSError, ValueError):
+        pass  # the user's stream is closed or broken; other lines may still get through
 
 
 def _warn(sentence: str) -> None:

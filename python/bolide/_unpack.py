@@ -18,6 +18,10 @@ import sys
 import zipfile
 import zlib
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 LIMIT_BYTES = 512 << 20
 LIMIT_ENTRIES = 100_000
 LIMIT_LIST = 32 << 20  # bytes of the list of entries
@@ -57,12 +61,12 @@ def unpack(archive: str, folder: str) -> None:
             raise Refused(f"is broken, or not readable here: {error}") from None
 
 
-def _check_list(file: object) -> None:
+def _check_list(file: BinaryIO) -> None:
     """Looks at the size of the list of entries before it is read into memory."""
-    size = file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
+    size = file.seek(0, os.SEEK_END)
     start = max(0, size - (1 << 16) - 22 - 20)
-    file.seek(start)  # type: ignore[attr-defined]
-    tail = file.read()  # type: ignore[attr-defined]
+    file.seek(start)
+    tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < 22:
         raise Refused("is no zip archive")

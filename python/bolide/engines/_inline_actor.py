@@ -131,8 +131,9 @@ class Instance:
             return
         self._mailbox.add(later)
         self.advance()
-        if self.death is not None:  # meanwhile
-            self._fail_waiting()
+        death = self.death
+        if death is not None:  # meanwhile
+            self._fail_waiting(death)
 
     def advance(self) -> None:
         """Begins the calls that may; where they run one by one, in this thread."""
@@ -227,11 +228,12 @@ class Instance:
 
     def close(self) -> None:
         """The runtime is shut down."""
-        if self.death is None:
-            self.death = self._died(self._sentence("the runtime was shut down."))
-        self._fail_waiting()
+        death = self.death
+        if death is None:
+            death = self.death = self._died(self._sentence("the runtime was shut down."))
+        self._fail_waiting(death)
         for later in self._running():
-            later.end_with(self.death)
+            later.end_with(death)
         self.end()
 
     def is_busy(self) -> bool:
@@ -279,21 +281,21 @@ class Instance:
 
     def _die(self, kind: int, text: bytes, killed: bool = False) -> None:
         """Calls that have begun end as they do, unless it was killed."""
-        self.death = _error(kind, self.number, text)
+        death = self.death = _error(kind, self.number, text)
         self._kept = None
         _hot.free_actor(self.number)
-        self._fail_waiting()
+        self._fail_waiting(death)
         with self._state:
             if self._running() and not killed:
                 self._ends_when_idle = True
                 return
         for later in self._running():
-            later.end_with(self.death)
+            later.end_with(death)
         self.end()
 
-    def _fail_waiting(self) -> None:
+    def _fail_waiting(self, death: bytes) -> None:
         for later in self._mailbox.clear():
-            later.end_with(self.death)  # type: ignore[arg-type]
+            later.end_with(death)
 
 
 def _always(later: Later) -> bool:

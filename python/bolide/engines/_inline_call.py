@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bdb
 from contextlib import nullcontext
+from functools import partial
 
 from .. import _hot
 from .._actor_worker import current_call
@@ -115,7 +116,7 @@ class Call:
                 if early is not None:
                     return [_hot.put_copy(early) for _ in range(self.returns)]
                 try:
-                    return self.run_as(lambda: self.put(self.begin(arguments), attempt))  # noqa: B023
+                    return self.run_as(partial(self._put_attempt, arguments, attempt))
                 except PASSED_ON:
                     raise
                 except BaseException as error:
@@ -123,6 +124,9 @@ class Call:
                 if outcome is not None:
                     return outcome
                 attempt += 1
+
+    def _put_attempt(self, arguments: Arguments, attempt: int) -> list[ObjectRef]:
+        return self.put(self.begin(arguments), attempt)
 
     def early_outcome(self, arguments: Arguments) -> ObjectRef | None:
         """The error of a call that cannot run: an argument has failed, or the actor is dead."""

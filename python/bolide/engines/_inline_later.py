@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from typing_extensions import Self
+
     from .._actor_worker import Actor
     from .._hot import ObjectRef
     from ._inline_call import Arguments, Call
@@ -173,7 +175,7 @@ class Later:
             # Also if its coroutine is not made yet: the loop makes it first, and then cancels it.
             self.call.instance.cancel(self)
 
-    def fresh(self) -> Later:
+    def fresh(self) -> Self:
         """The same call, to be begun in place of this one, which comes to nothing."""
         made = copy.copy(self)
         made.attempt += 1
@@ -251,10 +253,10 @@ class LaterStream(Later):
         self._yielded = 0
         return super().begin()
 
-    def fresh(self) -> Later:
+    def fresh(self) -> Self:
         made = super().fresh()
         for tap in self.taps:
-            tap.later = made  # type: ignore[assignment]
+            tap.later = made
         return made
 
     def _result(self) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from threading import Lock
 
 from .. import _hot
@@ -56,8 +56,8 @@ class tqdm:
         position: int | None = None,
         flush_interval_s: float = _FLUSH_SECONDS,
     ) -> None:
-        if total is None and iterable is not None and hasattr(iterable, "__len__"):
-            total = len(iterable)  # type: ignore[arg-type]
+        if total is None and isinstance(iterable, Sized):
+            total = len(iterable)
         self._iterable = iterable
         self._state: dict[str, Any] = {
             MARK: uuid.uuid4().hex, "desc": desc or "", "total": total, "unit": unit or "it",
