@@ -122,8 +122,8 @@ def _settle(future: Any, ref: _hot.ObjectRef) -> None:
 def _wait_and_call(ref: _hot.ObjectRef, callback: Callable[[], object]) -> None:
     try:
         _hot.wait([ref])
-    except RaySystemError:
-        pass  # the runtime stopped; who is called back learns that from get()
+    except (RaySystemError, RuntimeError):
+        pass  # it stopped, or this is a forked child: who is called back learns that from get()
     callback()
 
 
