@@ -163,6 +163,10 @@ SETTINGS: dict[str, Setting] = {
             "record_ref_creation_sites", "choice", "off",
             "whether errors and `bolide memory` say where objects were made", choices=("off", "on"),
         ),
+        Setting(
+            "post_mortem", "choice", "off",
+            "whether a task that fails waits for `bolide debug`", choices=("off", "on"),
+        ),
         Setting("fault", "text", "", "core: faults to inject (builds with faults only)"),
         Setting("fault_seed", "text", "", "core: seed of these faults"),
     )

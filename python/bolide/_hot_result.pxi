@@ -131,6 +131,9 @@ cdef int abandon_value(Session session, Encoder encoder) except -1:
 cdef list encode_failure(Session session, uint32_t returns, object error, object name):
     """The exception as the value of every return."""
     import os
+    if session.worker != NULL and os.environ.get("BOLIDE_POST_MORTEM") == "on":
+        from ._debugger import look_after
+        look_after(error)
     from ._serialize import pack_error
     cdef Encoder encoder = take_encoder()
     cdef void** slot = native.encoder_slot()

@@ -74,6 +74,8 @@ def _run(server: _core.TemplateServer, order: _core.ForkOrder) -> None:
         _enter_job(settings["job"])
         _redirect_output(settings["prefix"])
         _seed()
+        if "PYTHONBREAKPOINT" not in os.environ:
+            sys.breakpointhook = _break
         status = _hot.run_worker(session)
         actor = sys.modules.get("bolide._actor_worker")
         if actor is not None:
@@ -92,6 +94,13 @@ def _enter_job(fields: dict[str, Any]) -> None:
         from . import _accelerators
 
         _accelerators.enter(_job.current.gpus)
+
+
+def _break(*args: Any, **kwargs: Any) -> None:
+    """breakpoint(): there is no terminal here."""
+    from . import _debugger
+
+    _debugger.stop(sys._getframe(1))
 
 
 def _seed() -> None:

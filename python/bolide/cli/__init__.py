@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 # name -> (module, one line of help)
 COMMANDS = {
+    "debug": ("bolide.cli.debug", "open the debugger of a task that waits for one"),
     "demo": ("bolide.cli.demo", "run the first program and an ensemble of simulations"),
     "env": ("bolide.cli.env", "print every setting with its environment variable and value"),
     "memory": ("bolide.cli.memory", "list the objects of a running program, and who holds them"),

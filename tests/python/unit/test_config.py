@@ -22,6 +22,7 @@ def test_defaults():
         "max_blocked_per_core": 4,
         "timeline": "off",
         "record_ref_creation_sites": "off",
+        "post_mortem": "off",
         "fault": "",
         "fault_seed": "",
     }
