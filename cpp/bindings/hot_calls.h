@@ -225,8 +225,13 @@ inline void note_site(Client* client, ObjectEntry* first, uint32_t returns, cons
   client->note_site(first, returns, {text, size});
 }
 
-inline void copy(Client* client, uint8_t* to, const uint8_t* from, uint64_t size) {
-  client->crew().copy(reinterpret_cast<std::byte*>(to), bytes(from), size);
+inline void copy(Client* client, uint8_t* to, const uint8_t* from, uint64_t size, bool fresh) {
+  auto* const target = reinterpret_cast<std::byte*>(to);
+  if (fresh) {
+    client->crew().copy_to_fresh(target, bytes(from), size);
+  } else {
+    client->crew().copy(target, bytes(from), size);
+  }
   park_if_exiting();
 }
 

@@ -38,6 +38,10 @@ int usable_cores() {
   return std::max(cores, 1);
 }
 
+int current_core() {
+  return ::sched_getcpu();
+}
+
 Result<FdLimit> fd_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {

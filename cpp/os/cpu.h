@@ -14,6 +14,9 @@ namespace bolide::os {
 // that is less; at least 1.
 BOLIDE_API int usable_cores();
 
+// The core that the calling thread runs on now.
+BOLIDE_API int current_core();
+
 struct FdLimit {
   uint64_t soft = 0;
   uint64_t hard = 0;

@@ -1,6 +1,7 @@
 // The system calls of os/thread.h.
 #include "os/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -51,6 +52,13 @@ void Thread::join() noexcept {
   if (!std::exchange(joinable_, false)) return;
   int err = pthread_join(handle_, nullptr);
   BOLIDE_CHECK(err == 0, "a thread cannot wait for itself");
+}
+
+void Thread::keep_off(int core) const noexcept {
+  cpu_set_t cores;
+  if (!joinable_ || ::sched_getaffinity(0, sizeof cores, &cores) != 0) return;
+  if (core >= 0 && core < CPU_SETSIZE && CPU_COUNT(&cores) > 1) CPU_CLR(core, &cores);
+  static_cast<void>(::pthread_setaffinity_np(handle_, sizeof cores, &cores));
 }
 
 Result<Thread> start_thread(const char* name, std::function<void()> body, size_t stack_bytes) {

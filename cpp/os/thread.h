@@ -33,6 +33,10 @@ class BOLIDE_API Thread {
   // Waits for the end of the thread; nothing to do when there is none.
   void join() noexcept;
 
+  // keep_off lets the thread run on the cores of the calling thread but for one; on any of them
+  // when there is no other. It is only advice: nothing happens when the system refuses.
+  void keep_off(int core) const noexcept;
+
   // Forgets the thread without waiting. In a forked child only: there it does not exist.
   void abandon() noexcept { joinable_ = false; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "os/cpu.h"
 #include "os/futex.h"
@@ -15,7 +16,7 @@ namespace {
 // Small enough that all threads end at about the same time, large enough that taking one, which
 // costs a transfer of a cache line between cores, does not show.
 uint64_t block_for(uint64_t size) {
-  return size < 8 * kMiB ? 64 * kKiB : 256 * kKiB;
+  return std::clamp(size / 32, 64 * kKiB, kMiB) / kPage * kPage;
 }
 
 void copy_block(std::byte* to, const std::byte* from, uint64_t size, uint64_t whole) {
@@ -37,13 +38,20 @@ void CopyCrew::copy(std::byte* to, const std::byte* from, uint64_t size) {
   }
 }
 
+void CopyCrew::copy_to_fresh(std::byte* to, const std::byte* from, uint64_t size) {
+  if (size >= kCrewFrom && mutex_.try_lock()) {
+    if (!fill(to, from, size)) run(Work::kCopy, to, from, size);
+    mutex_.unlock();
+  } else {
+    copy(to, from, size);
+  }
+}
+
 bool CopyCrew::equal(const std::byte* a, const std::byte* b, uint64_t size) {
   if (size >= kCrewFrom && mutex_.try_lock()) {
-    // relaxed: run() has published it, and the helpers' answers are there when it returns.
-    run(Work::kCompare, const_cast<std::byte*>(a), b, size);
-    const bool differs = differs_.load(std::memory_order_relaxed);
+    const bool same = run(Work::kCompare, const_cast<std::byte*>(a), b, size);
     mutex_.unlock();
-    return !differs;
+    return same;
   }
   return size == 0 || std::memcmp(a, b, size) == 0;
 }
@@ -56,9 +64,32 @@ void CopyCrew::stop() {
   started_ = true;
   for (os::Thread& helper : helpers_) helper.join();
   helpers_.clear();
+  filler_ = os::PageFiller();
+  filler_wanted_ = false;
 }
 
-void CopyCrew::run(Work work, std::byte* to, const std::byte* from, uint64_t size) {
+bool CopyCrew::can_fill() {
+  if (std::exchange(filler_wanted_, false)) {
+    if (auto opened = os::PageFiller::open(); opened.is_ok()) filler_ = opened.take();
+  }
+  return filler_.valid();
+}
+
+// fill does the whole pages and, when they are there, what is left at both ends.
+bool CopyCrew::fill(std::byte* to, const std::byte* from, uint64_t size) {
+  if (!can_fill()) return false;
+  const uint64_t head = (kPage - reinterpret_cast<uintptr_t>(to) % kPage) % kPage;
+  const uint64_t pages = (size - head) / kPage * kPage;
+  if (!filler_.begin(to + head, pages).is_ok()) return false;
+  const bool filled = run(Work::kFill, to + head, from + head, pages);
+  filler_.end(to + head, pages);
+  if (!filled) return false;
+  std::memcpy(to, from, head);
+  std::memcpy(to + head + pages, from + head + pages, size - head - pages);
+  return true;
+}
+
+bool CopyCrew::run(Work work, std::byte* to, const std::byte* from, uint64_t size) {
   if (!started_) start_helpers();
   const uint64_t head = (kPage - reinterpret_cast<uintptr_t>(to) % kPage) % kPage;
   const uint64_t block = block_for(size);
@@ -72,13 +103,23 @@ void CopyCrew::run(Work work, std::byte* to, const std::byte* from, uint64_t siz
   head_.store(head, std::memory_order_relaxed);
   block_.store(block, std::memory_order_relaxed);
   blocks_.store(blocks, std::memory_order_relaxed);
-  differs_.store(false, std::memory_order_relaxed);
+  holds_.store(true, std::memory_order_relaxed);
   finished_.store(0, std::memory_order_relaxed);
   position_.store(uint64_t{++job_} << 32, std::memory_order_release);  // partner: work_on_blocks
   signal_.fetch_add(1, std::memory_order_seq_cst);  // partner: help, which looks at it last
-  if (sleepers_.load(std::memory_order_seq_cst) > 0) os::futex_wake(&signal_, kMostThreads);
+  if (sleepers_.load(std::memory_order_seq_cst) > 0) wake_helpers();
   work_on_blocks();
   await_helpers(blocks);
+  return holds_.load(std::memory_order_relaxed);  // all blocks are counted: await_helpers
+}
+
+void CopyCrew::wake_helpers() {
+  const int core = os::current_core();
+  if (core != avoided_core_) {
+    for (const os::Thread& helper : helpers_) helper.keep_off(core);
+    avoided_core_ = core;
+  }
+  os::futex_wake(&signal_, kMostThreads);
 }
 
 void CopyCrew::start_helpers() {
@@ -134,11 +175,14 @@ void CopyCrew::work_on_blocks() {
     // threads touch the same page.
     const uint64_t begin = i == 0 ? 0 : head + i * block;
     const uint64_t end = std::min(size, head + (i + uint64_t{1}) * block);
+    std::byte* const target = to + begin;
+    const std::byte* const source = from + begin;
     if (work == Work::kCopy) {
-      copy_block(to + begin, from + begin, end - begin, size);
-    } else if (!differs_.load(std::memory_order_relaxed) &&
-               std::memcmp(to + begin, from + begin, end - begin) != 0) {
-      differs_.store(true, std::memory_order_relaxed);  // published by finished_
+      copy_block(target, source, end - begin, size);
+    } else if (holds_.load(std::memory_order_relaxed)) {
+      const bool holds = work == Work::kFill ? filler_.fill(target, source, end - begin)
+                                             : std::memcmp(target, source, end - begin) == 0;
+      if (!holds) holds_.store(false, std::memory_order_relaxed);  // published by finished_
     }
     // Partner: await_helpers. The caller may go as soon as the last block is counted.
     const bool is_last = finished_.fetch_add(1, std::memory_order_seq_cst) + 1 == blocks;

@@ -1,10 +1,14 @@
 // copy_crew: memcpy and memcmp of large memory with more than one thread where that pays.
 //
+// Memory that was never touched is filled by the kernel where it lets us (os/page_filler.h).
+//
 // The helpers are started by the first large job and stay, since starting a thread costs as much as
 // copying 1 MiB. They sleep between jobs. A job is cut into blocks that all threads take in turn, so
 // that a helper that comes late or loses its core does less and nobody waits for it longer than for
 // one block. When jobs follow each other within 100 us, helpers spin in between: waking a thread
-// takes some 5 to 50 us, in which half of a small job could be done.
+// takes some 5 to 50 us, in which half of a small job could be done. A helper that sleeps is kept
+// off its caller's core first: a kernel that takes an idle virtual core for a busy one would wake it
+// there, and it would wait until the caller has done all the work.
 //
 //   caller                               helper
 //   fields of the job; finished = 0      signal changes: wake
@@ -26,12 +30,13 @@
 #include "base/api.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "os/page_filler.h"
 #include "os/thread.h"
 
 namespace bolide::store {
 
 inline constexpr uint64_t kCrewFrom = uint64_t{1} << 20;         // bytes of a job for more than one thread
-inline constexpr uint64_t kStreamCopyFrom = uint64_t{32} << 20;  // about a last-level cache
+inline constexpr uint64_t kStreamCopyFrom = uint64_t{16} << 20;  // half a last-level cache
 
 class BOLIDE_API CopyCrew {
  public:
@@ -43,6 +48,8 @@ class BOLIDE_API CopyCrew {
   CopyCrew& operator=(const CopyCrew&) = delete;
 
   void copy(std::byte* to, const std::byte* from, uint64_t size);
+  // copy_to_fresh is copy into memory of a memfd that nobody has touched.
+  void copy_to_fresh(std::byte* to, const std::byte* from, uint64_t size);
   bool equal(const std::byte* a, const std::byte* b, uint64_t size);
 
   // stop ends the helpers. Later jobs are done by their callers alone.
@@ -54,9 +61,13 @@ class BOLIDE_API CopyCrew {
 
   static constexpr uint64_t kClosed = UINT32_MAX;  // as the next block: none
 
-  enum class Work : uint8_t { kCopy, kCompare };
+  enum class Work : uint8_t { kCopy, kFill, kCompare };
 
-  void run(Work work, std::byte* to, const std::byte* from, uint64_t size);
+  bool can_fill() REQUIRES(mutex_);
+  bool fill(std::byte* to, const std::byte* from, uint64_t size) REQUIRES(mutex_);
+  // run returns holds_.
+  bool run(Work work, std::byte* to, const std::byte* from, uint64_t size) REQUIRES(mutex_);
+  void wake_helpers() REQUIRES(mutex_);
   void start_helpers() REQUIRES(mutex_);
   void help();
   void work_on_blocks();
@@ -67,6 +78,8 @@ class BOLIDE_API CopyCrew {
   std::vector<os::Thread> helpers_ GUARDED_BY(mutex_);
   bool started_ GUARDED_BY(mutex_) = false;
   uint32_t job_ GUARDED_BY(mutex_) = 0;
+  int avoided_core_ GUARDED_BY(mutex_) = -1;  // no helper runs there
+  bool filler_wanted_ GUARDED_BY(mutex_) = true;  // not asked for yet
 
   // The job. Written by its caller while no block can be taken; relaxed, since position_ publishes
   // it.
@@ -77,7 +90,8 @@ class BOLIDE_API CopyCrew {
   std::atomic<uint64_t> head_{0};   // bytes before the first page boundary of the target
   std::atomic<uint64_t> block_{1};  // bytes of a block
   std::atomic<uint32_t> blocks_{0};
-  std::atomic<bool> differs_{false};
+  std::atomic<bool> holds_{true};   // that all are equal, that all could be filled
+  os::PageFiller filler_;           // written between jobs
 
   std::atomic<uint64_t> position_{kClosed};  // [job:32][next block:32]
   std::atomic<uint32_t> finished_{0};  // blocks; the caller's futex word

@@ -94,7 +94,7 @@ cdef ObjectRef put_special(Session session, bytes value, list contained_refs, ui
         entry = native.put_inline(session.client, data, len(value), contained, flags)
     else:
         reserve_slot(session, len(value), &slot)
-        copy_released(<uint8_t*> slot.data, data, len(value))
+        copy_released(<uint8_t*> slot.data, data, len(value), slot.untouched)
         entry = native.put_stored(session.client, slot, contained, flags, False)
     if entry == NULL:
         raise core_error()

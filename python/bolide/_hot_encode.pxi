@@ -234,8 +234,11 @@ cdef class Encoder:
             at += self.parts[i].size
         return at
 
-    cdef int write_parts(self, uint8_t* begin, uint64_t at, uint64_t align) except -1:
-        """Copies the parts to where they belong in a value that begins at `begin`."""
+    cdef int write_parts(self, uint8_t* begin, uint64_t at, uint64_t align, bint fresh) except -1:
+        """Copies the parts to where they belong in a value that begins at `begin`.
+
+        Fresh: in the store, in memory that was never touched.
+        """
         cdef size_t i
         cdef Part part
         for i in range(self.parts.size()):
@@ -245,7 +248,7 @@ cdef class Encoder:
             if part.kind == P_STRIDED:
                 copy_strided(begin + at, <object> (<PyObject*> part.data))
             else:
-                copy_released(begin + at, <const uint8_t*> part.data, part.size)
+                copy_released(begin + at, <const uint8_t*> part.data, part.size, fresh)
             at += part.size
         return 0
 
@@ -257,7 +260,7 @@ cdef class Encoder:
         head = self.size - start
         total = self.parts_size(head, 8)
         self.room(<size_t> (total - head))
-        self.write_parts(self.data + start, head, 8)
+        self.write_parts(self.data + start, head, 8, False)
         self.size = start + <size_t> total
         self.drop_parts()
         return 0
@@ -268,7 +271,7 @@ cdef class Encoder:
         reserve_slot(session, self.parts_size(head, 64), slot)
         memcpy(slot.data, self.data + start, head)
         try:
-            self.write_parts(<uint8_t*> slot.data, head, 64)
+            self.write_parts(<uint8_t*> slot.data, head, 64, slot.untouched)
         except BaseException:  # Ctrl-C, or what another signal's handler raised
             session.client.abandon(slot[0])
             raise

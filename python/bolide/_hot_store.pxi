@@ -7,7 +7,7 @@ cdef uint64_t COPY_AT_ONCE = 64 << 20  # fresh memory takes some 60 ms; Ctrl-C i
 cdef uint64_t COPY_RELEASED = 65536
 
 
-cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size) except -1:
+cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size, bint fresh=False) except -1:
     cdef uint64_t part
     cdef Session session = _session
     if size < COPY_RELEASED or session is None:
@@ -16,7 +16,7 @@ cdef int copy_released(uint8_t* to, const uint8_t* source, uint64_t size) except
     while True:
         part = min(size, COPY_AT_ONCE)
         with nogil:
-            native.copy(session.client, to, source, part)
+            native.copy(session.client, to, source, part, fresh)
         size -= part
         if size == 0:
             return 0

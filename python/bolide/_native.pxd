@@ -222,7 +222,7 @@ cdef extern from "bindings/hot_calls.h" namespace "bolide::hot" nogil:
     void write_output(WorkerClient*, uint32_t, const char*, size_t)
     void note_site(Client*, ObjectEntry*, uint32_t, const char*, size_t)
     void trace(WorkerClient*, uint64_t, int64_t, int64_t, const char*, size_t)
-    void copy(Client*, uint8_t*, const uint8_t*, uint64_t)
+    void copy(Client*, uint8_t*, const uint8_t*, uint64_t, cbool fresh)
     cbool equal(Client*, const uint8_t*, const uint8_t*, uint64_t)
     cbool watch(Client*, ObjectEntry*, shared_ptr[CompletionQueue], uint64_t)
     cbool watch_service(Client*, ObjectEntry*, uint64_t)

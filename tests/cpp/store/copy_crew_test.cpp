@@ -140,6 +140,18 @@ TEST_CASE("copy crew: after stop the caller works alone, and stop may come again
 }
 
 #ifdef BOLIDE_FAULTS
+TEST_CASE("copy crew: without a page filler, or with one that fails, fresh memory is written") {
+  for (const char* plan : {"page_filler.open=fail", "page_filler.fill=fail@2"}) {
+    const support::FaultPlan faults(plan);
+    CopyCrew crew(2);
+    const uint64_t size = 2 * kCrewFrom;
+    const os::Fd memfd = os::create_memfd("test", size).take();
+    const os::Mapping memory = os::Mapping::map(memfd, size, os::Access::kReadWrite).take();
+    crew.copy_to_fresh(memory.data(), pattern(size), size);
+    CHECK(std::memcmp(memory.data(), pattern(size), size) == 0);
+  }
+}
+
 TEST_CASE("copy crew: threads that cannot be started are not missed") {
   for (const char* plan : {"thread.start=fail", "thread.start=fail@2"}) {
     const support::FaultPlan faults(plan);
@@ -150,3 +162,42 @@ TEST_CASE("copy crew: threads that cannot be started are not missed") {
   }
 }
 #endif
+
+TEST_CASE("copy crew: into memory that was never touched") {
+  CopyCrew crew(2);
+  for (uint64_t size : {uint64_t{100}, kCrewFrom - 1, kCrewFrom, kCrewFrom + 4097, 9'999'999ul}) {
+    for (uint64_t to_at : {uint64_t{0}, uint64_t{64}, uint64_t{5000}}) {
+      CAPTURE(size);
+      CAPTURE(to_at);
+      const uint64_t mapped = page_round(to_at + size + 1);
+      const os::Fd memfd = os::create_memfd("test", mapped).take();
+      const os::Mapping memory = os::Mapping::map(memfd, mapped, os::Access::kReadWrite).take();
+      const std::byte* from = pattern(size + 3) + 3;
+      crew.copy_to_fresh(memory.data() + to_at, from, size);
+      CHECK(std::memcmp(memory.data() + to_at, from, size) == 0);
+      CHECK(memory.data()[to_at + size] == std::byte{0});
+      if (to_at != 0) CHECK(memory.data()[to_at - 1] == std::byte{0});
+    }
+  }
+}
+
+TEST_CASE("copy crew: memory that was touched after all, or that is no memfd's") {
+  CopyCrew crew(2);
+  const uint64_t size = 2 * kCrewFrom;
+  const os::Fd memfd = os::create_memfd("test", size).take();
+  const os::Mapping memory = os::Mapping::map(memfd, size, os::Access::kReadWrite).take();
+  memory.data()[size / 2] = std::byte{1};
+  crew.copy_to_fresh(memory.data(), pattern(size), size);
+  CHECK(std::memcmp(memory.data(), pattern(size), size) == 0);
+  check_copy(size, 7, 5, [&](std::byte* to, const std::byte* from, uint64_t n) {
+    crew.copy_to_fresh(to, from, n);
+  });
+}
+
+TEST_CASE("copy crew: after stop fresh memory is written by the caller alone") {
+  CopyCrew crew(2);
+  crew.stop();
+  check_copy(kCrewFrom, 0, 0, [&](std::byte* to, const std::byte* from, uint64_t n) {
+    crew.copy_to_fresh(to, from, n);
+  });
+}
