@@ -45,6 +45,10 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
     if n == 1 and session.worker == NULL and deadline == FOREVER and native.spin(session.client, entries[0]):
         return 1  # a short task: releasing the GIL would have cost as much as the wait
     turn = turn_length()
+    watch = None
+    if session.engine is not None and deadline == FOREVER:
+        watch = session.engine.begin_wait()
+        turn = MAIN_TURN
     mode.runs_task = session.running > 0 and PyThread_get_thread_ident() == session.task_thread
     mode.can_inline = mode.runs_task and can_inline and deadline == FOREVER
     mode.declared = False
@@ -69,7 +73,11 @@ cdef int wait_entries(Session session, ObjectEntry** entries, size_t n, uint32_t
                 raise_closed(session)
             if native.now() >= deadline:
                 return 0
+            if watch is not None:
+                watch.check()
     finally:
+        if watch is not None:
+            watch.end()
         if mode.declared:
             native.end_wait(session.client, &mode)
 

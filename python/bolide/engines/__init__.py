@@ -70,6 +70,14 @@ class Engine:
         """The actor whose code runs in this thread."""
         raise NotImplementedError
 
+    def begin_wait(self) -> Any:
+        """A thread begins to wait for objects without a limit.
+
+        Returns an object whose `check()` is called now and then, and may raise where the wait is to
+        end, and whose `end()` is called after the wait.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:
         """The runtime is shut down."""
         raise NotImplementedError

@@ -19,6 +19,7 @@ from ._inline_lanes import Lanes, LoopThread, Mailbox, Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
     from typing import Any
 
@@ -235,6 +236,11 @@ class Instance:
         for later in self._running():
             later.end_with(death)
         self.end()
+
+    def loops(self) -> dict[int, AbstractEventLoop]:
+        """Its event loops, by the threads that they run in."""
+        lanes = self._lanes
+        return {} if lanes is None else lanes.loops()
 
     def is_busy(self) -> bool:
         """Whether calls of it have begun and not ended."""

@@ -118,6 +118,13 @@ class LoopThread:
         if self._error is not None:
             raise self._error
 
+    @property
+    def ident(self) -> int:
+        """Of the thread, as threading.get_ident() gives it."""
+        ident = self._thread.ident
+        assert ident is not None  # it has begun
+        return ident
+
     def stop(self) -> None:
         """Cancels what runs and ends the thread."""
         try:
@@ -176,6 +183,10 @@ class Lanes:
         """The calls that have begun and not ended."""
         with self._lock:
             return [later for calls in self._running for later in calls]
+
+    def loops(self) -> dict[int, asyncio.AbstractEventLoop]:
+        """The event loops, by the threads that they run in."""
+        return {thread.ident: thread.group.loop for thread in list(self._loops.values())}
 
     def admit(self, later: Later) -> bool:
         """Counts it among those that run, if there is room."""

@@ -22,9 +22,11 @@ from ._inline_actor import Instance
 from ._inline_call import Arguments, Call
 from ._inline_later import Later, LaterStream, Tap
 from ._inline_source import Source
+from ._inline_waits import Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from typing import Any
 
     from .._actor_worker import Actor
@@ -36,7 +38,11 @@ _PATIENCE = 1.0  # seconds for threads, when the runtime is shut down
 
 
 class InlineEngine(Engine):
-    """Runs calls where they are made."""
+    """Runs calls where they are made.
+
+    Fields: `waits`, those without a limit that go on; `moves`, how many calls have begun and how
+    many promises were kept.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -48,11 +54,14 @@ class InlineEngine(Engine):
         self._later: dict[int, Later] = {}  # by the numbers of their promises
         self._dependents: dict[int, list[Later]] = {}  # by those of the arguments that they miss
         self._threads: set[threading.Thread] = set()
+        self.waits: list[Wait] = []
+        self.moves = 0
 
     def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any], callee: Any) -> Arguments:
         return Arguments(args, kwargs, callee)
 
     def call(self, callee: RemoteFunction | ActorMethod, arguments: Arguments) -> Any:
+        self.moves += 1
         self._forget_unreferenced()
         call = Call(self, callee)
         instance = call.instance
@@ -119,6 +128,16 @@ class InlineEngine(Engine):
             return 0, 0
         return part.about[0], part.about[0] if part.actor is None else part.actor.id
 
+    def begin_wait(self) -> Wait:
+        return Wait(self)
+
+    def loops(self) -> dict[int, AbstractEventLoop]:
+        """The event loops of actors, by the threads that they run in."""
+        found = {}
+        for instance in list(self._actors.values()):
+            found.update(instance.loops())
+        return found
+
     def close(self) -> None:
         while self._actors:
             _, instance = self._actors.popitem()
@@ -146,6 +165,7 @@ class InlineEngine(Engine):
 
     def settle(self, refs: list[ObjectRef]) -> None:
         """These promises were kept: what waited for them goes on."""
+        self.moves += 1
         ready = []
         with self._lock:
             for ref in refs:
