@@ -279,13 +279,15 @@ def _spilling_directory(argument: str | None) -> str:
     directory = _config.get("object_spilling_directory", argument)
     if directory is None:
         return os.environ.get("TMPDIR") or "/var/tmp"
-    if not os.path.isdir(directory) or not os.access(directory, os.W_OK | os.X_OK):
-        what = "cannot be written" if os.path.isdir(directory) else "is no directory"
-        raise ValueError(
-            f"object_spilling_directory is {directory!r}, which {what}; make it first, or leave "
-            "it out for /var/tmp"
-        )
-    return os.path.abspath(directory)
+    if not os.path.isdir(directory):
+        what = "is no directory; make it first"
+    elif not os.access(directory, os.W_OK | os.X_OK):
+        what = "this user may not write; choose another"
+    else:
+        return os.path.abspath(directory)
+    raise ValueError(
+        f"object_spilling_directory is {directory!r}, which {what}, or leave it out for /var/tmp"
+    )
 
 
 def _check_keywords(

@@ -253,14 +253,6 @@ def test_a_full_disk_is_out_of_disk(small):
     assert len([small.put(block(seed)) for seed in range(24)]) == 24
 
 
-@pytest.mark.parametrize("folder", ["/nonexistent/spill", "/proc/version"])
-def test_a_folder_that_cannot_be_is_told_at_once(leaves_nothing, folder):
-    with pytest.raises(
-        ValueError, match=f"object_spilling_directory is '{folder}', which is no dir"
-    ):
-        bolide.init(num_cpus=1, object_spilling_directory=folder)
-
-
 @bolide.remote
 def are_right(seeds, *arrays):
     return all(is_block(array, seed) for seed, array in zip(seeds, arrays, strict=True))
