@@ -9,6 +9,7 @@
 #include <map>
 
 #include "os/memory.h"
+#include "os/page_filler.h"
 #include "simulated/machine.h"
 #include "simulated/os_testing.h"
 
@@ -131,6 +132,21 @@ Result<Fd> open_memfd_of(int, int) {
 }
 MachineMemory machine_memory(const std::string&) {
   return {total_memory(), available_memory()};
+}
+
+// A simulated process has no userfaultfd, as in many a container.
+Result<PageFiller> PageFiller::open() {
+  return system_error("cannot have a userfaultfd", EPERM);
+}
+
+Status PageFiller::begin(std::byte*, uint64_t) {
+  return system_error("cannot watch pages", EPERM);
+}
+
+void PageFiller::end(std::byte*, uint64_t) {}
+
+bool PageFiller::fill(std::byte*, const std::byte*, uint64_t) const {
+  return false;
 }
 
 }  // namespace bolide::os

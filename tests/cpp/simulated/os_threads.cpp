@@ -43,6 +43,8 @@ void Thread::join() noexcept {
   Machine::here().join(*reinterpret_cast<simulator::Thread*>(handle_));
 }
 
+void Thread::keep_off(int) const noexcept {}
+
 Result<Thread> start_thread(const char* name, std::function<void()> body, size_t) {
   Machine& machine = Machine::here();
   simulator::Thread& made = machine.start_thread(machine.process(), name, std::move(body));
@@ -51,6 +53,10 @@ Result<Thread> start_thread(const char* name, std::function<void()> body, size_t
   thread.handle_ = reinterpret_cast<pthread_t>(&made);
   thread.joinable_ = true;
   return thread;
+}
+
+int current_core() {
+  return 0;
 }
 
 int usable_cores() {
