@@ -47,14 +47,20 @@ def stop(frame: FrameType) -> None:
 
 
 def look_after(error: BaseException) -> None:
-    """Waits for a debugger after a task has raised this."""
+    """Waits for a debugger after a task has raised this, which stays its result in any case."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None:
         return
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    _Debugger(f"{type(error).__name__} at {place}").look(error.__traceback__)
+    where = f"{type(error).__name__} at {place}"
+    try:
+        debugger = _Debugger(where)
+    except OSError as refused:
+        sys.stderr.write(f"{where} cannot wait for a debugger: {refused}\n")
+        return
+    debugger.look(error.__traceback__)
 
 
 class _Debugger(pdb.Pdb):
@@ -77,9 +83,16 @@ class _Debugger(pdb.Pdb):
         """Lets somebody look at a stack that has ended."""
         self.reset()
         try:
-            self.interaction(None, trace)  # type: ignore[arg-type]  # both kinds are taken
+            self.interaction(None, trace)
         finally:
             self._close()
+
+    def interaction(self, *what: Any) -> None:
+        """Takes commands until one lets the task go."""
+        try:
+            super().interaction(*what)
+        except OSError:
+            self.do_EOF("")
 
     def do_continue(self, arg: str) -> Any:
         """continue: the connection ends, unless there are breakpoints."""
@@ -121,7 +134,10 @@ def _accept(where: str) -> socket.socket:
         os.rename(f"{path}.new", path)  # who sees it can connect
         sys.stderr.write(f"{where} waits for a debugger: run `bolide debug {os.getpid()}`\n")
         connection, _ = listener.accept()
-        connection.sendall(f"{where}\n".encode())
+        try:
+            connection.sendall(f"{where}\n".encode())
+        except OSError:
+            pass  # it has gone again, which the debugger learns when it reads
         return connection
     finally:
         listener.close()
