@@ -1,9 +1,9 @@
 // page_filler: writing pages of shared memory that were never touched, many at a time.
 //
 // The first write to such a page costs a fault, and the kernel clears the page before the writer
-// overwrites it. A userfaultfd can be asked to allocate pages with their contents instead: it takes
-// a third less time or better, and several threads may ask at once (pwrite, which clears nothing either, takes one
-// at a time for each file). Not every system lets a process have a userfaultfd; it is only faster.
+// overwrites it. A userfaultfd can be asked to allocate pages with their contents instead, which
+// takes a third less time, and by several threads at once (pwrite, which clears nothing either,
+// takes one at a time for each file). Not every system lets a process have one; it is only faster.
 //
 //   begin(pages)   fill(some of them) by any threads   end(pages)
 //
