@@ -110,6 +110,10 @@ class Store(RuleBasedStateMachine):
         self.held = [{} for _ in range(CLIENTS)]  # of each client: key -> (number, depth)
         self.in_flight = collections.deque()
         self.next = 0
+        # Twice as much as the store has, so that every program goes on with objects on the disk.
+        for client in range(CLIENTS):
+            self.put(client, client, CHOICES - 1 - client % 2)
+        self.settle()
 
     def key(self):
         self.next += 1
@@ -187,9 +191,12 @@ class Store(RuleBasedStateMachine):
             if maker is not None and self.held[maker].pop(key, None):
                 self.start(self.holders[maker].drop_if_held.remote(key))
 
-    def teardown(self):
+    def settle(self):
         while self.in_flight:
             self.in_flight.popleft().settle()
+
+    def teardown(self):
+        self.settle()
         self.holders = self.held = None
         check_nothing_is_left()
 
